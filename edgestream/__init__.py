@@ -1,0 +1,1 @@
+"""edgestream: async event-stream processing for the edge."""

@@ -1,0 +1,1 @@
+"""Aggregates: state as columns, updated, merged and read in numpy."""

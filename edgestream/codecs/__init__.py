@@ -1,0 +1,1 @@
+"""Codecs: payload bytes to columns and back."""

@@ -1,0 +1,311 @@
+"""The contract of sources, operators, sinks and codecs.
+
+A component is one class: its fields are its configuration, its docstring is its manual, and its
+``examples`` are run by the tests. `component` annotates the class and registers nothing.
+Configuration is never changed after construction; what a running component needs is declared with
+`state` and set in ``open`` (sources, sinks) or on first use (operators).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, dataclass_transform
+
+from edgestream.batch import Batch
+from edgestream.clock import Clock
+from edgestream.config.convert import convert_fields
+from edgestream.config.fields import option, state
+from edgestream.schema import ColumnKind, Schema
+
+Position: TypeAlias = Mapping[str, Any]
+"""Where a source is: plain JSON values, just after the last item it gave out."""
+
+Kind: TypeAlias = Literal["source", "operator", "sink", "codec"]
+SinkDelivery: TypeAlias = Literal["transactional", "idempotent", "at_least_once"]
+
+MAIN = ""
+"""The name of a component's main output."""
+
+Outputs: TypeAlias = Sequence[tuple[str, Batch]]
+"""What an operator gives: (port, batch) pairs in order; `MAIN` is the main output."""
+
+
+class Metrics(Protocol):
+    """Counters and gauges of one step."""
+
+    def add(self, name: str, amount: float = 1) -> None:
+        """Count up."""
+
+    def set(self, name: str, value: float) -> None:
+        """Set a gauge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a source or sink is given beside its configuration.
+
+    ``id`` is unique and stable (``pipeline.step``): client ids and commit tokens go by it.
+    """
+
+    id: str
+    log: logging.Logger
+    clock: Clock
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """Payloads that arrived together, not yet decoded.
+
+    ``columns`` holds metadata, one value a payload (``topic``, ``rssi``): lists of strings or
+    numeric arrays; ``received`` is the wall clock in ns when they were read; ``raw`` is what the
+    journal keeps, and ``Source.unpack`` turns back into the same payloads.
+    """
+
+    payloads: Sequence[bytes]
+    columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    received: int = 0
+    raw: bytes = b""
+
+    def __len__(self) -> int:
+        """The number of payloads."""
+        return len(self.payloads)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Names the last batch a sink has made durable: written in the sink's own transaction.
+
+    ``store`` identifies the state file the numbers belong to, ``seq`` grows by one a batch.
+    """
+
+    store: str
+    seq: int
+
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What `component` wrote down about a class."""
+
+    name: str
+    shorthand: str = ""
+    extra: str = ""
+    examples: tuple[str, ...] = ()
+
+
+@dataclass_transform(kw_only_default=False, field_specifiers=(option, state))
+def component(
+    name: str, *, shorthand: str = "", extra: str = "", examples: Sequence[str] = ()
+) -> Callable[[type[C]], type[C]]:
+    """Make a class a component called ``name`` in YAML.
+
+    ``shorthand`` is the field that takes the whole value when it is not a mapping of fields
+    (``where: x > 1``); ``extra`` is the pip extra that brings what it imports; ``examples`` are
+    YAML snippets of its use, run by the tests. Values given to the constructor are converted by
+    the field's annotation; a wrong one raises `ConfigError`.
+    """
+
+    def decorate(cls: type[C]) -> type[C]:
+        made = dataclass(repr=True, eq=True)(cls)
+        made.about = About(name, shorthand, extra, tuple(examples))  # type: ignore[attr-defined]
+        return made
+
+    return decorate
+
+
+class Component(ABC):
+    """What sources, operators, sinks and codecs have in common."""
+
+    about: ClassVar[About]
+
+    def __post_init__(self) -> None:
+        """Convert what was given to what the annotations say, then `check`."""
+        convert_fields(self)
+        self.check()
+
+    def check(self) -> None:
+        """Raise `ConfigError` where fields do not fit together."""
+
+
+class Source(Component):
+    """Where rows come from.
+
+    ``replayable``: reading can begin again at a `position`, so nothing is journalled.
+    """
+
+    replayable: ClassVar[bool] = False
+    columns: ClassVar[Mapping[str, str]] = {}
+    """Columns it adds to what the codec gives: name → what it holds."""
+
+    def schema(self) -> Schema:
+        """The columns it gives beside those of the codec."""
+        return Schema.of_kinds(dict.fromkeys(self.columns, "any"))
+
+    @abstractmethod
+    async def open(self, ctx: Context, resume: Position | None) -> None:
+        """Connect; ``resume`` is the position to go on from (replayable sources).
+
+        Raises `Disconnected` to be tried again later, `Fatal` when it can never work.
+        """
+
+    @abstractmethod
+    def batches(self) -> AsyncIterator[Payloads | Batch]:
+        """Everything that arrives, each item as it came; ends when a bounded source is done."""
+
+    def position(self) -> Position:
+        """Just after the last item given out."""
+        return {}
+
+    async def commit(self, items: int) -> None:
+        """The first ``items`` items given out since ``open`` are durable: acknowledge them."""
+
+    def unpack(self, raw: bytes, received: int) -> Payloads:
+        """The payloads of a journalled block (sources that cannot replay)."""
+        raise NotImplementedError
+
+    def recall(self, blocks: Iterable[bytes]) -> None:
+        """Before ``open``: the journalled blocks that the other side may send again."""
+
+    def total(self) -> tuple[int, int] | None:
+        """(done, all) of a bounded source in any unit, for a progress bar."""
+        return None
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything; safe to call twice and after a failed ``open``."""
+
+
+class Operator(Component):
+    """Columns in, columns out: synchronous, pure, never reads a clock.
+
+    ``ports`` names its side outputs.
+    """
+
+    ports: ClassVar[tuple[str, ...]] = ()
+
+    def infer(self, schema: Schema) -> Schema:
+        """The columns that leave, given those that enter; `ConfigError` for unknown names."""
+        return schema
+
+    def port_schema(self, port: str, schema: Schema) -> Schema:
+        """The columns that leave by a side port."""
+        return schema
+
+    def uses(self) -> Mapping[str, ColumnKind]:
+        """The columns it reads, with the kind it needs of each."""
+        return {}
+
+    def passes(self, wanted: frozenset[str] | None) -> frozenset[str] | None:
+        """The columns that must enter, beside those of `uses`, so that ``wanted`` can leave.
+
+        None stands for all columns, and is the safe answer.
+        """
+        return None
+
+    @abstractmethod
+    def process(self, batch: Batch) -> Outputs:
+        """The rows that leave because ``batch`` came."""
+
+    def advance(self, watermark: int) -> Outputs:
+        """The rows that leave because no row before ``watermark`` (ns) is awaited any more."""
+        return ()
+
+    def snapshot(self) -> State | None:
+        """All it must remember, as arrays and JSON values; None when it remembers nothing."""
+        return None
+
+    def restore(self, saved: State) -> None:
+        """Go on from a snapshot, in the state of just after it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A snapshot: JSON values, arrays and a version; what it holds must not change afterwards."""
+
+    version: int
+    meta: Mapping[str, Any]
+    arrays: Mapping[str, Any]
+
+
+class Sink(Component):
+    """Where rows go.
+
+    ``delivery`` is ``transactional`` (rows and token in one transaction), ``idempotent`` (writing
+    a row again changes nothing) or ``at_least_once`` (a row may be there twice after a crash).
+    """
+
+    delivery: ClassVar[SinkDelivery]
+
+    def accepts(self, schema: Schema, keys: Sequence[str]) -> None:
+        """At load: raise `ConfigError` where rows of this shape cannot be written."""
+
+    @abstractmethod
+    async def open(self, ctx: Context) -> Token | None:
+        """Connect; a transactional sink returns the last token it committed for ``ctx.id``."""
+
+    @abstractmethod
+    async def write(self, batch: Batch) -> None:
+        """Take the rows; they need not be durable before ``flush``.
+
+        Raises `Rejected` for rows that can never be written: all others were taken.
+        """
+
+    @abstractmethod
+    async def flush(self, token: Token | None) -> None:
+        """Make everything written durable, with ``token`` in the same transaction if it can."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything; what was not flushed is lost. Safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a codec made of payloads: columns of the good ones and why the others are not.
+
+    ``good`` are the positions of the rows of ``columns`` in the payloads, or None for all.
+    """
+
+    columns: Mapping[str, Any]
+    count: int
+    good: Any | None = None
+    rejected: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+class Codec(Component):
+    """Bytes to columns and back.
+
+    A codec that learns the types of columns keeps what it learnt in its snapshot, so that a
+    replay decodes as the first run did.
+    """
+
+    def schema(self) -> Schema:
+        """The columns it gives, as far as they are known before any data came."""
+        return Schema.unknown()
+
+    def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
+        """The columns the pipeline uses (None is all), and the kinds it needs where it cares."""
+
+    @abstractmethod
+    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> list[bytes]:
+        """One payload a row."""
+
+    def snapshot(self) -> State | None:
+        """What it learnt from the data."""
+        return None
+
+    def restore(self, saved: State) -> None:
+        """Go on with what was learnt before."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""How values written by people become typed values: durations, sizes, secrets, YAML, fields."""

@@ -1,0 +1,259 @@
+"""From plain values (YAML, Python) to what a field's annotation says, every problem at once.
+
+The annotations understood: ``str int float bool None Any``, ``Literal``, ``X | Y``,
+``Sequence[X]`` (a lone scalar stands for one item; held as a tuple), ``Mapping[str, X]``,
+`Duration`, `Size`, ``Secret | str``, dataclasses (settings groups), and classes with a
+``from_config(value)`` classmethod that raises ValueError or `ConfigError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, Union, cast
+
+from edgestream.config.fields import facts, options, required
+from edgestream.config.values import Bytes, Nanos, Secret, Template, nanos, nbytes, resolve
+from edgestream.errors import ConfigError, Problem, did_you_mean
+
+T = TypeVar("T")
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def convert_fields(instance: Any) -> None:
+    """Replace each configuration field of a new instance by its converted value.
+
+    Raises `ConfigError` with every field that does not fit; paths start at the field.
+    """
+    cls = type(instance)
+    problems: list[Problem] = []
+    for name, field in options(cls).items():
+        given = getattr(instance, name)
+        try:
+            value = convert(annotation(cls, name), given)
+            check_bounds(field, value)
+        except ConfigError as error:
+            problems += [problem.under(name) for problem in error.problems]
+        else:
+            object.__setattr__(instance, name, value)
+    if problems:
+        raise ConfigError(problems)
+
+
+def build(cls: type[T], data: Mapping[Any, Any]) -> T:
+    """An instance of a dataclass from a mapping of its fields.
+
+    Raises `ConfigError` with every unknown, missing or wrong field; paths start at the field.
+    """
+    known = options(cls)
+    problems = [
+        Problem(f"unknown field {str(key)!r}", (str(key),), did_you_mean(str(key), known))
+        for key in data
+        if key not in known
+    ]
+    problems += [
+        Problem(f"the field {name!r} is missing", (), facts(field).help)
+        for name, field in known.items()
+        if required(field) and name not in data
+    ]
+    values: dict[str, Any] = {}
+    for name in known:
+        if name in data:
+            try:
+                values[name] = convert(annotation(cls, name), data[name])
+                check_bounds(known[name], values[name])
+            except ConfigError as error:
+                problems += [problem.under(name) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return cls(**values)
+
+
+@functools.cache
+def _annotations(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def annotation(cls: type, name: str) -> Any:
+    """The resolved annotation of a field."""
+    return _annotations(cls)[name]
+
+
+def convert(wanted: Any, value: Any) -> Any:
+    """``value`` as ``wanted`` says; raises `ConfigError`."""
+    try:
+        return _convert(wanted, value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_bounds(field: dataclasses.Field[Any], value: Any) -> None:
+    """Hold a number (or a duration, in its own unit) within the bounds of its option."""
+    known = facts(field)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if known.minimum is not None and value < known.minimum:
+        raise ConfigError(f"must be at least {_shown(known.minimum, value)}, got {value}")
+    if known.maximum is not None and value > known.maximum:
+        raise ConfigError(f"must be at most {_shown(known.maximum, value)}, got {value}")
+
+
+def _shown(bound: float, value: Any) -> str:
+    return str(type(value)(bound)) if isinstance(value, Nanos | Bytes) else f"{bound:g}"
+
+
+def _convert(wanted: Any, value: Any) -> Any:
+    origin = typing.get_origin(wanted)
+    if wanted is Any:
+        return resolve(value) if isinstance(value, Template) else value
+    if origin in (Union, types.UnionType):
+        return _union(typing.get_args(wanted), value)
+    if origin is Literal:
+        return _literal(typing.get_args(wanted), value)
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping(typing.get_args(wanted)[1], value)
+    if origin is not None and issubclass(origin, Sequence):
+        return _sequence(typing.get_args(wanted)[0], value)
+    if hasattr(wanted, "from_config"):
+        plain = resolve(value) if isinstance(value, Template) else value
+        return plain if isinstance(plain, wanted) else wanted.from_config(plain)
+    if dataclasses.is_dataclass(wanted):
+        return _settings(cast("type", wanted), value)
+    return _scalar(wanted, value)
+
+
+def _union(members: tuple[Any, ...], value: Any) -> Any:
+    if value is None and type(None) in members:
+        return None
+    if Nanos in members:
+        return _quantity(nanos, Nanos, value)
+    if Bytes in members:
+        return _quantity(nbytes, Bytes, value)
+    if Secret in members:
+        return _secret(value)
+    rest = [member for member in members if member is not type(None)]
+    problems: list[Problem] = []
+    for member in rest:
+        try:
+            return convert(member, value)
+        except ConfigError as error:
+            problems += error.problems
+    if len(rest) > 1 and isinstance(value, Mapping):
+        raise ConfigError(problems[-1:])
+    messages = dict.fromkeys(problem.message for problem in problems)
+    raise ConfigError([Problem(", or ".join(messages), problems[0].path, problems[0].hint)])
+
+
+def _quantity(read: Any, kind: type, value: Any) -> Any:
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, Template):
+        value = resolve(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        example = "10s" if kind is Nanos else "64KiB"
+        raise ValueError(f"expected a quantity with its unit such as {example}, got {_show(value)}")
+    return read(str(value))
+
+
+def _secret(value: Any) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str) and "${" in value.replace("$${", ""):
+        return Secret(resolve(value), str(value))
+    raise ValueError("a secret is not written here; use ${VARIABLE} or ${file:/run/secrets/name}")
+
+
+def _literal(choices: tuple[Any, ...], value: Any) -> Any:
+    plain = resolve(value) if isinstance(value, Template) else value
+    for choice in choices:
+        if plain == choice and type(plain) is type(choice):
+            return choice
+    hint = did_you_mean(str(plain), [str(choice) for choice in choices])
+    raise ConfigError(Problem(f"{_show(plain)} is not one of the choices", hint=hint))
+
+
+def _mapping(item: Any, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of names to values, got {_show(value)}")
+    made: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, entry in value.items():
+        try:
+            made[str(key)] = convert(item, entry)
+        except ConfigError as error:
+            problems += [problem.under(str(key)) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return made
+
+
+def _sequence(item: Any, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Mapping) or value is None:
+        raise ValueError(f"expected a list, got {_show(value)}")
+    entries = list(value) if isinstance(value, list | tuple | set) else [value]
+    made: list[Any] = []
+    problems: list[Problem] = []
+    for index, entry in enumerate(entries):
+        try:
+            made.append(convert(item, entry))
+        except ConfigError as error:
+            path = (index,) if entries is not value and isinstance(value, list | tuple) else ()
+            problems += [problem.under(*path) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return tuple(made)
+
+
+def _settings(cls: type, value: Any) -> Any:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        names = ", ".join(options(cls))
+        raise ValueError(f"expected a mapping with some of: {names}; got {_show(value)}")
+    return build(cls, value)
+
+
+def _scalar(wanted: type, value: Any) -> Any:
+    if isinstance(value, Template):
+        value = _retype(wanted, resolve(value))
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(value, bool) and wanted is not bool:
+        raise ValueError(f"expected {_WORDS.get(wanted, wanted.__name__)}, got {_show(value)}")
+    if not isinstance(value, wanted):
+        quote = "; write it in quotes" if wanted is str and isinstance(value, int | float) else ""
+        raise ValueError(
+            f"expected {_WORDS.get(wanted, wanted.__name__)}, got {_show(value)}{quote}"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    return value
+
+
+def _retype(wanted: type, text: str) -> Any:
+    """What was put in for ``${…}`` is text: read it as the field wants it, never as structure."""
+    if wanted is bool and text in ("true", "false"):
+        return text == "true"
+    if wanted in (int, float):
+        try:
+            return wanted(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

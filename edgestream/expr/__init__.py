@@ -1,0 +1,1 @@
+"""The expression language: parsed, checked, compiled to numpy; never `eval`."""

@@ -1,0 +1,1 @@
+"""Built-in operators: columns in, columns out."""

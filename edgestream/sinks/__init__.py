@@ -1,0 +1,1 @@
+"""Built-in sinks that need no third party."""

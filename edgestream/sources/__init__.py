@@ -1,0 +1,1 @@
+"""Built-in sources that need no third party."""

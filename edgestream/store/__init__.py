@@ -1,0 +1,1 @@
+"""The state file of a pipeline: journal, checkpoints, outbox, dead letters."""

@@ -1,0 +1,1 @@
+"""The test kit: what every component must pass, and helpers for pipelines."""

@@ -1,0 +1,1 @@
+"""Windows: which rows belong together, and when they are complete."""
