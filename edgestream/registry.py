@@ -1,0 +1,56 @@
+"""What components there are: read from entry points, imported only when a pipeline names one.
+
+Built-ins and connectors travel the same road: ``edgestream.sources``, ``.operators``, ``.sinks``
+and ``.codecs`` entry points whose value is ``module:Class``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, TypeAlias
+
+from edgestream.component import Component, Kind
+from edgestream.errors import ConfigError, Problem, did_you_mean
+
+KINDS: tuple[Kind, ...] = ("source", "operator", "sink", "codec")
+Entries: TypeAlias = Mapping[str, metadata.EntryPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Component names by kind, each with where its class is."""
+
+    entries: Mapping[Kind, Entries]
+
+    def names(self, kind: Kind) -> list[str]:
+        """All names of a kind, sorted."""
+        return sorted(self.entries[kind])
+
+    def load(self, kind: Kind, name: str) -> type[Any]:
+        """The class of a component; raises `ConfigError` for a name nobody has."""
+        entry = self.entries[kind].get(name)
+        if entry is None:
+            raise ConfigError(Problem(f"there is no {kind} {name!r}", hint=self._hint(kind, name)))
+        found = entry.load()
+        if not (isinstance(found, type) and issubclass(found, Component)):
+            raise ConfigError(f"the {kind} {name!r} ({entry.value}) is not a component class")
+        return found
+
+    def _hint(self, kind: Kind, name: str) -> str:
+        others = [other for other in KINDS if other != kind and name in self.entries[other]]
+        if others:
+            return f"{name!r} is a {others[0]}"
+        return did_you_mean(name, self.entries[kind])
+
+
+@functools.cache
+def installed() -> Registry:
+    """Everything that is installed; the first of two with one name wins, in path order."""
+    entries: dict[Kind, dict[str, metadata.EntryPoint]] = {kind: {} for kind in KINDS}
+    for kind in KINDS:
+        for entry in metadata.entry_points(group=f"edgestream.{kind}s"):
+            entries[kind].setdefault(entry.name, entry)
+    return Registry(entries)

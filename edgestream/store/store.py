@@ -1,0 +1,106 @@
+"""The state file of one pipeline, as the runtime sees it: everything is awaited, nothing blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgestream.batch import Batch
+from edgestream.errors import EXIT_PERMISSION, StoreError
+from edgestream.store import tables
+from edgestream.store.lock import Lock
+from edgestream.store.tables import Cut, DeadLetter, JournalRow, Resume
+from edgestream.store.thread import StoreThread
+
+
+def state_dir() -> Path:
+    """``$EDGESTREAM_STATE_DIR``, else ``/var/lib/edgestream`` if writable, else the user's own."""
+    if given := os.environ.get("EDGESTREAM_STATE_DIR"):
+        return Path(given)
+    system = Path("/var/lib/edgestream")
+    if system.is_dir() and os.access(system, os.W_OK):
+        return system
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "edgestream"
+
+
+class Store:
+    """Journal, checkpoints, outbox and dead letters of one pipeline, in one file."""
+
+    def __init__(self, path: Path) -> None:
+        """Use `open`."""
+        self.path = path
+        self._lock: Lock | None = None
+        self._thread: StoreThread | None = None
+
+    @classmethod
+    async def open(cls, folder: Path, pipeline: str) -> Store:
+        """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`."""
+        store = cls(folder / f"{pipeline}.db")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            refused = StoreError(f"cannot create the state folder {folder}: {error.strerror}")
+            refused.exit_code = EXIT_PERMISSION
+            raise refused from error
+        store._lock = Lock(folder / f"{pipeline}.lock")
+        store._thread = StoreThread(store.path, tables.SCHEMA)
+        try:
+            await store._thread.start()
+        except StoreError:
+            store._lock.release()
+            raise
+        return store
+
+    @property
+    def _running(self) -> StoreThread:
+        assert self._thread is not None, "the store is not open"
+        return self._thread
+
+    async def load(self) -> Resume:
+        """What to start from."""
+        return await self._running.submit(tables.load)
+
+    def append(self, row: JournalRow) -> asyncio.Future[None]:
+        """Journal a block; done when it is on disk."""
+        return self._running.submit(functools.partial(tables.append, row=row))
+
+    async def blocks(self, source: str, after: int, limit: int = -1) -> list[JournalRow]:
+        """Journalled blocks of a source after a sequence number."""
+        return await self._running.submit(
+            functools.partial(tables.blocks, source=source, after=after, limit=limit)
+        )
+
+    async def tail(self, source: str) -> list[bytes]:
+        """The blocks that may be delivered again, oldest first."""
+        start = await self._running.submit(functools.partial(tables.tail_start, source=source))
+        return [row.raw for row in await self.blocks(source, start - 1)]
+
+    def save(self, cut: Cut) -> asyncio.Future[None]:
+        """Write a checkpoint in one transaction."""
+        return self._running.submit(functools.partial(tables.save, cut=cut))
+
+    def delivered(self, sink: str, seq: int) -> asyncio.Future[None]:
+        """Forget what a sink has made durable."""
+        return self._running.submit(functools.partial(tables.delivered, sink=sink, seq=seq))
+
+    async def waiting(self, sink: str, after: int, limit: int) -> list[tuple[int, Batch]]:
+        """The next batches a sink has not acknowledged."""
+        return await self._running.submit(
+            functools.partial(tables.waiting, sink=sink, after=after, limit=limit)
+        )
+
+    def bury(self, letters: Sequence[DeadLetter]) -> asyncio.Future[None]:
+        """Write dead letters outside a checkpoint."""
+        return self._running.submit(functools.partial(tables.bury, letters=letters))
+
+    async def close(self) -> None:
+        """Commit what is pending, close, and give the lock back."""
+        if self._thread is not None:
+            await self._thread.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

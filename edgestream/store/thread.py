@@ -1,0 +1,160 @@
+"""The one thread that owns the one SQLite connection of a state file.
+
+Rule: whatever is asked while a commit is in flight goes into the next commit, all of it at once
+(group commit). A failed commit fails everything in it, and the thread takes no more work: after a
+failed fsync nothing on disk may be trusted until it is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgestream.errors import StoreError
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+Done = Callable[[], None]
+
+_PRAGMAS = (
+    "PRAGMA page_size=4096",
+    "PRAGMA auto_vacuum=NONE",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA secure_delete=OFF",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-2000",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+class StoreThread:
+    """Runs functions of a connection in one thread, grouped into commits."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        """Prepare for ``path``; nothing is opened yet."""
+        self._path = path
+        self._schema = schema
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[tuple[Work, asyncio.Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run, name=f"store {path.stem}", daemon=True)
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._failed: StoreError | None = None
+
+    async def start(self) -> None:
+        """Open the file; raises `StoreError`."""
+        self._thread.start()
+        await self._opened
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Run ``work`` in the next commit; the future is done when it is on disk."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._failed is not None:
+            future.set_exception(self._failed)
+        else:
+            self._queue.put((work, future))
+        return future
+
+    async def close(self) -> None:
+        """Commit what is pending and close the file."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        try:
+            connection = _connect(self._path, self._schema)
+        except (sqlite3.Error, StoreError) as error:
+            self._tell(_set_error, [self._opened], _translate(error, self._path))
+            return
+        self._tell(_set_results, [self._opened], [None])
+        open_for_work = True
+        while open_for_work:
+            group = [self._queue.get()]
+            while not self._queue.empty():
+                group.append(self._queue.get())
+            open_for_work = None not in group and self._failed is None
+            self._commit(connection, [entry for entry in group if entry is not None])
+        connection.close()
+
+    def _commit(
+        self, connection: sqlite3.Connection, group: list[tuple[Work, asyncio.Future[Any]]]
+    ) -> None:
+        futures = [future for _, future in group]
+        if self._failed is not None:
+            self._tell(_set_error, futures, self._failed)
+            return
+        if not group:
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [work(connection) for work, _ in group]
+            connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the waiting side raises it
+            if connection.in_transaction:
+                connection.rollback()
+            self._failed = _translate(error, self._path)
+            self._tell(_set_error, futures, self._failed)
+            return
+        self._tell(_set_results, futures, results)
+
+    def _tell(self, call: Callable[..., None], *args: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *args)
+
+
+def _set_results(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if not future.done():
+            future.set_result(result)
+
+
+def _set_error(futures: list[asyncio.Future[Any]], error: StoreError) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _connect(path: Path, schema: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        connection.executescript(schema)
+        version = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if version[0] != "1":
+            raise StoreError(f"{path} has format {version[0]}; this edgestream reads format 1")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _translate(error: Exception, path: Path) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_FULL"):
+        made = StoreError(
+            f"the disk is full: {path} cannot grow; free some space and start again "
+            "(nothing acknowledged is lost)"
+        )
+    elif code.startswith("SQLITE_NOTADB") or code.startswith("SQLITE_CORRUPT"):
+        made = StoreError(
+            f"{path} is not a readable state file: {error}; move it away to start afresh"
+        )
+        made.exit_code = 78
+    elif isinstance(error, sqlite3.Error):
+        made = StoreError(f"cannot write {path}: {error} ({code or 'SQLite'})")
+    else:
+        made = StoreError(f"storing to {path} failed: {error!r}")
+        made.exit_code = 1
+    made.__cause__ = error
+    return made
