@@ -16,7 +16,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, cast
 
-from edgestream.config.fields import facts, options, required
+from edgestream.config.fields import facts, options, required, written
 from edgestream.config.values import Bytes, Nanos, Secret, Template, nanos, nbytes, resolve
 from edgestream.errors import ConfigError, Problem, did_you_mean
 
@@ -37,7 +37,7 @@ def convert_fields(instance: Any) -> None:
             value = convert(annotation(cls, name), given)
             check_bounds(field, value)
         except ConfigError as error:
-            problems += [problem.under(name) for problem in error.problems]
+            problems += [problem.under(written(name)) for problem in error.problems]
         else:
             object.__setattr__(instance, name, value)
     if problems:
@@ -49,7 +49,7 @@ def build(cls: type[T], data: Mapping[Any, Any]) -> T:
 
     Raises `ConfigError` with every unknown, missing or wrong field; paths start at the field.
     """
-    known = options(cls)
+    known = {written(name): field for name, field in options(cls).items()}
     problems = [
         Problem(f"unknown field {str(key)!r}", (str(key),), did_you_mean(str(key), known))
         for key in data
@@ -61,11 +61,11 @@ def build(cls: type[T], data: Mapping[Any, Any]) -> T:
         if required(field) and name not in data
     ]
     values: dict[str, Any] = {}
-    for name in known:
+    for name, field in known.items():
         if name in data:
             try:
-                values[name] = convert(annotation(cls, name), data[name])
-                check_bounds(known[name], values[name])
+                values[field.name] = convert(annotation(cls, field.name), data[name])
+                check_bounds(field, values[field.name])
             except ConfigError as error:
                 problems += [problem.under(name) for problem in error.problems]
     if problems:
@@ -136,6 +136,11 @@ def _union(members: tuple[Any, ...], value: Any) -> Any:
     if Secret in members:
         return _secret(value)
     rest = [member for member in members if member is not type(None)]
+    if any(hasattr(member, "from_config") for member in rest):
+        # ``Expr | str``: text is a way of writing it, never what the field holds.
+        rest = [member for member in rest if member is not str]
+    if len(rest) == 1:
+        return convert(rest[0], value)
     problems: list[Problem] = []
     for member in rest:
         try:

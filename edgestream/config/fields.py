@@ -53,6 +53,11 @@ def options(cls: type) -> Mapping[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 
+def written(name: str) -> str:
+    """How a field is written in YAML: ``with_`` stands for ``with``, a word Python keeps."""
+    return name.removesuffix("_")
+
+
 def required(field: dataclasses.Field[Any]) -> bool:
     """Whether a field has no default."""
     return field.default is MISSING and field.default_factory is MISSING
