@@ -133,6 +133,10 @@ class Component(ABC):
     def check(self) -> None:
         """Raise `ConfigError` where fields do not fit together."""
 
+    def label(self) -> str:
+        """A few words for a picture of the pipeline; never a secret."""
+        return self.about.name
+
 
 class Source(Component):
     """Where rows come from.
@@ -143,6 +147,12 @@ class Source(Component):
     replayable: ClassVar[bool] = False
     columns: ClassVar[Mapping[str, str]] = {}
     """Columns it adds to what the codec gives: name → what it holds."""
+    gives_rows: bool = False
+    """Whether it gives batches itself, so that no codec is used."""
+    wanted: frozenset[str] | None = None
+    """The columns that are used (None is all); set by the graph before ``open``."""
+    journalled: bool = False
+    """Whether the runtime journals what it gives; set by the runtime before ``open``."""
 
     def schema(self) -> Schema:
         """The columns it gives beside those of the codec."""
@@ -208,6 +218,10 @@ class Operator(Component):
         None stands for all columns, and is the safe answer.
         """
         return None
+
+    def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns that identify a row that leaves, given those that identify one coming."""
+        return keys
 
     @abstractmethod
     def process(self, batch: Batch) -> Outputs:

@@ -33,13 +33,14 @@ class Registry:
         """The class of a component; raises `ConfigError` for a name nobody has."""
         entry = self.entries[kind].get(name)
         if entry is None:
-            raise ConfigError(Problem(f"there is no {kind} {name!r}", hint=self._hint(kind, name)))
+            raise ConfigError(Problem(f"there is no {kind} {name!r}", hint=self.hint(kind, name)))
         found = entry.load()
         if not (isinstance(found, type) and issubclass(found, Component)):
             raise ConfigError(f"the {kind} {name!r} ({entry.value}) is not a component class")
         return found
 
-    def _hint(self, kind: Kind, name: str) -> str:
+    def hint(self, kind: Kind, name: str) -> str:
+        """What a name that is not there may have been meant to be."""
         others = [other for other in KINDS if other != kind and name in self.entries[other]]
         if others:
             return f"{name!r} is a {others[0]}"

@@ -68,20 +68,24 @@ class Store:
         """Journal a block; done when it is on disk."""
         return self._running.submit(functools.partial(tables.append, row=row))
 
-    async def blocks(self, source: str, after: int, limit: int = -1) -> list[JournalRow]:
-        """Journalled blocks of a source after a sequence number."""
+    async def blocks(self, after: int, limit: int = -1) -> list[JournalRow]:
+        """Journalled blocks after a sequence number."""
         return await self._running.submit(
-            functools.partial(tables.blocks, source=source, after=after, limit=limit)
+            functools.partial(tables.blocks, after=after, limit=limit)
         )
 
     async def tail(self, source: str) -> list[bytes]:
         """The blocks that may be delivered again, oldest first."""
         start = await self._running.submit(functools.partial(tables.tail_start, source=source))
-        return [row.raw for row in await self.blocks(source, start - 1)]
+        return [row.raw for row in await self.blocks(start - 1) if row.source == source]
 
     def save(self, cut: Cut) -> asyncio.Future[None]:
         """Write a checkpoint in one transaction."""
         return self._running.submit(functools.partial(tables.save, cut=cut))
+
+    async def forget_checkpoints(self) -> None:
+        """Drop all checkpoints."""
+        await self._running.submit(tables.forget_checkpoints)
 
     def delivered(self, sink: str, seq: int) -> asyncio.Future[None]:
         """Forget what a sink has made durable."""

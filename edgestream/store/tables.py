@@ -93,18 +93,16 @@ def append(connection: sqlite3.Connection, row: JournalRow) -> None:
     )
 
 
-def blocks(
-    connection: sqlite3.Connection, source: str, after: int, limit: int = -1
-) -> list[JournalRow]:
-    """The blocks of a source after a sequence number, in order."""
+def blocks(connection: sqlite3.Connection, after: int, limit: int = -1) -> list[JournalRow]:
+    """The blocks of all sources after a sequence number, in order."""
     rows = connection.execute(
-        "SELECT seq, n, received, codec, data FROM journal WHERE seq > ? AND source = ? "
+        "SELECT seq, source, n, received, codec, data FROM journal WHERE seq > ? "
         "ORDER BY seq LIMIT ?",
-        (after, source, limit),
+        (after, limit),
     )
     return [
         JournalRow(seq, source, n, received, zlib.decompress(data) if codec else data)
-        for seq, n, received, codec, data in rows
+        for seq, source, n, received, codec, data in rows
     ]
 
 
@@ -152,6 +150,12 @@ def _forget(connection: sqlite3.Connection, epoch: int) -> None:
             connection.execute("DELETE FROM journal WHERE seq <= ? AND source = ?", (below, source))
 
 
+def forget_checkpoints(connection: sqlite3.Connection) -> None:
+    """Best effort keeps state only across a clean stop: a crash must not bring old state back."""
+    connection.execute("DELETE FROM states")
+    connection.execute("DELETE FROM checkpoints")
+
+
 def delivered(connection: sqlite3.Connection, sink: str, seq: int) -> None:
     """A sink has made everything up to ``seq`` durable."""
     connection.execute("DELETE FROM outbox WHERE sink = ? AND seq <= ?", (sink, seq))
@@ -191,7 +195,7 @@ class Resume:
     meta: Mapping[str, Any]
     states: Mapping[str, State]
     outbox_heads: Mapping[str, int]
-    outbox_counts: Mapping[str, int]
+    outbox_bytes: Mapping[str, int]
 
 
 def load(connection: sqlite3.Connection) -> Resume:
@@ -199,13 +203,13 @@ def load(connection: sqlite3.Connection) -> Resume:
     store = connection.execute("SELECT value FROM meta WHERE name = 'id'").fetchone()[0]
     last_seq = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
     counts = {
-        sink: (top, rows)
-        for sink, top, rows in connection.execute(
-            "SELECT sink, max(seq), sum(n) FROM outbox GROUP BY sink"
+        sink: (top, size)
+        for sink, top, size in connection.execute(
+            "SELECT sink, max(seq), sum(length(data)) FROM outbox GROUP BY sink"
         )
     }
     tops = {sink: top for sink, (top, _) in counts.items()}
-    rows = {sink: count for sink, (_, count) in counts.items()}
+    sizes = {sink: size for sink, (_, size) in counts.items()}
     damaged: StoreError | None = None
     for epoch, text in connection.execute(
         "SELECT epoch, cut FROM checkpoints ORDER BY epoch DESC"
@@ -223,8 +227,8 @@ def load(connection: sqlite3.Connection) -> Resume:
         cut = json.loads(text)
         last = max([last_seq, *(int(p.get("seq", 0)) for p in cut["positions"].values())])
         newest = connection.execute("SELECT max(epoch) FROM checkpoints").fetchone()[0]
-        return Resume(store, newest, last, cut["positions"], cut["meta"], states, tops, rows)
+        return Resume(store, newest, last, cut["positions"], cut["meta"], states, tops, sizes)
     if damaged is not None:
         damaged.exit_code = 78
         raise damaged
-    return Resume(store, 0, last_seq, {}, {}, {}, tops, rows)
+    return Resume(store, 0, last_seq, {}, {}, {}, tops, sizes)

@@ -1,0 +1,297 @@
+"""A pipeline as live objects: nodes in order, connected by ports. Synchronous and pure.
+
+`build` copies the components of a spec, follows the columns from node to node (so that an unknown
+name is an error before anything runs) and tells each codec which columns are used. Afterwards
+`Graph.push` sends a batch through, and `Graph.advance` a watermark; both give what reached sinks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar, cast
+
+from edgestream.batch import Batch
+from edgestream.component import MAIN, Codec, Component, Operator, Outputs, Sink, Source, State
+from edgestream.errors import ConfigError, Problem
+from edgestream.eventtime import UNKNOWN, Time, Watermark
+from edgestream.operators.function import Use
+from edgestream.schema import ColumnKind, Schema
+from edgestream.spec import PipelineSpec
+
+Arrived: TypeAlias = list[tuple[str, Batch]]
+"""What reached sinks: (sink, rows) in order."""
+REJECTED = "rejected"
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(slots=True)
+class Node:
+    """A step: an operator with what feeds it and what it feeds."""
+
+    id: str
+    operator: Operator
+    inputs: list[str]
+    targets: dict[str, list[str]] = field(default_factory=dict)
+    watermark: int = UNKNOWN
+    rows_in: int = 0
+    rows_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A source with its codec, its clock of event time, and what it feeds."""
+
+    id: str
+    component: Source
+    codec: Codec
+    time: Time | None
+    watermark: Watermark
+    targets: dict[str, list[str]] = field(default_factory=dict)
+    rows_out: int = 0
+    rejected: int = 0
+
+
+@dataclass(slots=True)
+class Exit:
+    """A sink with what feeds it."""
+
+    id: str
+    component: Sink
+    inputs: list[str]
+    keys: tuple[str, ...] = ()
+    rows_in: int = 0
+
+
+@dataclass(slots=True)
+class Graph:
+    """All nodes of a running pipeline."""
+
+    spec: PipelineSpec
+    entries: dict[str, Entry]
+    nodes: dict[str, Node]
+    exits: dict[str, Exit]
+
+    def push(self, source: str, batch: Batch, port: str = MAIN) -> Arrived:
+        """Send rows of a source through."""
+        arrived: Arrived = []
+        entry = self.entries[source]
+        if port == MAIN:
+            entry.rows_out += len(batch)
+        for target in entry.targets.get(port, ()):
+            self._give(target, batch, arrived)
+        return arrived
+
+    def advance(self, watermarks: Mapping[str, int]) -> Arrived:
+        """Send the sources' watermarks through; a node has the least of what feeds it."""
+        arrived: Arrived = []
+        known = dict(watermarks)
+        for node in self.nodes.values():
+            mark = min((known[name.partition(":")[0]] for name in node.inputs), default=UNKNOWN)
+            known[node.id] = mark
+            if mark > node.watermark:
+                node.watermark = mark
+                self._emit(node, node.operator.advance(mark), arrived)
+        return arrived
+
+    def _give(self, target: str, batch: Batch, arrived: Arrived) -> None:
+        if target in self.exits:
+            self.exits[target].rows_in += len(batch)
+            arrived.append((target, batch))
+            return
+        node = self.nodes[target]
+        node.rows_in += len(batch)
+        self._emit(node, node.operator.process(batch), arrived)
+
+    def _emit(self, node: Node, outputs: Outputs, arrived: Arrived) -> None:
+        for port, batch in outputs:
+            node.rows_out[port] = node.rows_out.get(port, 0) + len(batch)
+            for target in node.targets.get(port, ()):
+                self._give(target, batch, arrived)
+
+    def snapshot(self) -> dict[str, State]:
+        """The state of all nodes that have some."""
+        states = {node.id: node.operator.snapshot() for node in self.nodes.values()}
+        states |= {f"{entry.id}.decode": entry.codec.snapshot() for entry in self.entries.values()}
+        return {name: state for name, state in states.items() if state is not None}
+
+    def restore(self, states: Mapping[str, State]) -> None:
+        """Go on from a snapshot; a node without one starts afresh."""
+        for node in self.nodes.values():
+            if node.id in states:
+                node.operator.restore(states[node.id])
+        for entry in self.entries.values():
+            if f"{entry.id}.decode" in states:
+                entry.codec.restore(states[f"{entry.id}.decode"])
+
+
+def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ()) -> Graph:
+    """Live objects for a spec; raises `ConfigError` with every problem found on the way.
+
+    ``allowed`` names the packages whose functions ``use:`` may import.
+    """
+    entries = {
+        name: Entry(
+            name,
+            _copy(source.component),
+            _copy(source.decode or default_codec),
+            source.time,
+            Watermark(source.time),
+        )
+        for name, source in spec.sources.items()
+    }
+    nodes: dict[str, Node] = {}
+    for name in _in_order(spec):
+        feeds = [_origin(spec, given) for given in spec.streams[name].inputs]
+        for index, step in enumerate(spec.streams[name].steps):
+            node = Node(f"{name}.{index}", _copy(step), feeds)
+            nodes[node.id] = node
+            feeds = [node.id]
+    exits = {
+        name: Exit(
+            name,
+            _copy(sink.component),
+            [_origin(spec, given) for given in sink.inputs],
+        )
+        for name, sink in spec.sinks.items()
+    }
+    graph = Graph(spec, entries, nodes, exits)
+    _connect(graph)
+    _resolve(graph, allowed)
+    _follow(graph)
+    _project(graph)
+    return graph
+
+
+def _copy(component: C) -> C:
+    """The same configuration without running state, so that a spec stays a value."""
+    return cast("C", dataclasses.replace(cast("Any", component)))
+
+
+def _in_order(spec: PipelineSpec) -> Iterable[str]:
+    left = dict(spec.streams)
+    while left:
+        for name, stream in list(left.items()):
+            if all(given.partition(".")[0] not in left for given in stream.inputs):
+                del left[name]
+                yield name
+
+
+def _origin(spec: PipelineSpec, given: str) -> str:
+    """``node`` or ``node:port`` for ``stream``, ``stream.port``, ``source`` or ``source.port``."""
+    name, _, port = given.partition(".")
+    if name in spec.sources:
+        return f"{name}:{port}" if port else name
+    steps = spec.streams[name].steps
+    if not steps:
+        return _origin(spec, spec.streams[name].inputs[0])
+    if not port:
+        return f"{name}.{len(steps) - 1}"
+    having = [index for index, step in enumerate(steps) if port in step.ports]
+    if len(having) > 1:
+        raise ConfigError(
+            Problem(
+                f"{given!r} could be a port of several steps of {name!r}",
+                spec.path(name),
+                "give each window a stream of its own",
+            )
+        )
+    return f"{name}.{having[0]}:{port}"
+
+
+def _receivers(graph: Graph) -> list[Node | Exit]:
+    return [*graph.nodes.values(), *graph.exits.values()]
+
+
+def _connect(graph: Graph) -> None:
+    for receiver in _receivers(graph):
+        for given in receiver.inputs:
+            name, _, port = given.partition(":")
+            giver = graph.entries.get(name) or graph.nodes[name]
+            giver.targets.setdefault(port or MAIN, []).append(receiver.id)
+
+
+def _resolve(graph: Graph, allowed: Sequence[str]) -> None:
+    problems: list[Problem] = []
+    for node in graph.nodes.values():
+        if isinstance(node.operator, Use):
+            try:
+                node.operator.resolve(allowed)
+            except ConfigError as error:
+                problems += [p.under(*graph.spec.path(node.id)) for p in error.problems]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _follow(graph: Graph) -> None:
+    """Infer the columns that reach every node; unknown names are problems with their place."""
+    problems: list[Problem] = []
+    schemas: dict[str, Schema] = {}
+    keys: dict[str, tuple[str, ...]] = {}
+    for entry in graph.entries.values():
+        given = entry.component.schema()
+        decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
+        schemas[entry.id] = decoded.merge(given).with_fields(given.fields)
+        schemas[f"{entry.id}:{REJECTED}"] = Schema({"payload": "string", "reason": "string"})
+    for receiver in _receivers(graph):
+        schema = schemas[receiver.inputs[0]]
+        for other in receiver.inputs[1:]:
+            schema = schema.merge(schemas[other])
+        path = graph.spec.path(receiver.id)
+        try:
+            if isinstance(receiver, Node):
+                schemas[receiver.id] = receiver.operator.infer(schema)
+                for port in receiver.operator.ports:
+                    schemas[f"{receiver.id}:{port}"] = receiver.operator.port_schema(port, schema)
+                keys[receiver.id] = receiver.operator.keys(keys.get(receiver.inputs[0], ()))
+            else:
+                receiver.keys = keys.get(receiver.inputs[0], ())
+                receiver.component.accepts(schema, receiver.keys)
+        except ConfigError as error:
+            problems += [problem.under(*path) for problem in error.problems]
+            if isinstance(receiver, Node):
+                for port in ("", *(f":{port}" for port in receiver.operator.ports)):
+                    schemas[f"{receiver.id}{port}"] = Schema.unknown()
+    if problems:
+        raise ConfigError(problems)
+
+
+def _project(graph: Graph) -> None:
+    """Tell each codec the columns that are used, walking from the sinks back to the sources."""
+    wanted: dict[str, frozenset[str] | None] = {}
+    kinds: dict[str, dict[str, ColumnKind]] = {}
+
+    def want(giver: str, names: frozenset[str] | None) -> None:
+        have = wanted.get(giver, frozenset())
+        wanted[giver] = None if have is None or names is None else have | names
+
+    for exit_ in graph.exits.values():
+        for given in exit_.inputs:
+            want(given, None)
+    for node in reversed(graph.nodes.values()):
+        leaving = wanted.get(node.id, frozenset())
+        passing = node.operator.passes(leaving)
+        used = node.operator.uses()
+        for port in node.operator.ports:
+            if wanted.get(f"{node.id}:{port}", frozenset()) is None:
+                passing = None
+        entering = None if passing is None else passing | frozenset(used)
+        demands = {
+            name: kind
+            for name, kind in kinds.get(node.id, {}).items()
+            if passing is None or name in passing
+        } | {name: kind for name, kind in used.items() if kind != "any"}
+        for given in node.inputs:
+            want(given, entering)
+            kinds.setdefault(given, {}).update(demands)
+    for entry in graph.entries.values():
+        used_names = wanted.get(entry.id, frozenset())
+        demanded = kinds.get(entry.id, {})
+        entry.component.wanted = used_names
+        own = frozenset(entry.component.columns) | frozenset(entry.component.schema().fields)
+        if used_names is not None:
+            used_names = used_names - own
+            if entry.time is not None and entry.time.field not in own:
+                used_names |= {entry.time.field}
+        entry.codec.want(used_names, {n: k for n, k in demanded.items() if n not in own})

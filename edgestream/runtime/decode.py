@@ -1,0 +1,53 @@
+"""From what a source gave to rows with times; what cannot be read is set apart with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.batch import Array, Batch, Column, as_column
+from edgestream.component import Payloads
+from edgestream.graph import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The good rows, and for each bad one its position in the block and why."""
+
+    batch: Batch
+    rejected: Mapping[int, str]
+
+
+def read(entry: Entry, data: Payloads | Batch, received: int) -> Read:
+    """Decode a block and give every row its event time; ``received`` is the wall clock in ns."""
+    if isinstance(data, Batch):
+        return _timed(entry, dict(data.columns), data.times, None, {})
+    decoded = entry.codec.decode(data.payloads)
+    columns: dict[str, Column] = dict(decoded.columns)
+    for name, values in data.columns.items():
+        column = as_column(values)
+        columns[name] = column if decoded.good is None else column[decoded.good]
+    times = np.full(decoded.count, received, np.int64)
+    return _timed(entry, columns, times, decoded.good, decoded.rejected)
+
+
+def _timed(
+    entry: Entry,
+    columns: dict[str, Column],
+    arrival: NDArray[np.int64],
+    good: Array | None,
+    rejected: Mapping[int, str],
+) -> Read:
+    if entry.time is None:
+        return Read(Batch(columns, arrival), rejected)
+    times, reasons = entry.time.read(columns.get(entry.time.field), len(arrival))
+    if not reasons:
+        return Read(Batch(columns, times), rejected)
+    keep = np.ones(len(times), np.bool_)
+    keep[list(reasons)] = False
+    kept = {name: column[keep] for name, column in columns.items()}
+    places = {row if good is None else int(good[row]): why for row, why in reasons.items()}
+    return Read(Batch(kept, times[keep]), {**rejected, **places})

@@ -1,0 +1,81 @@
+"""What has been read and not yet processed: bounded in bytes, so that reading waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgestream.batch import Batch
+from edgestream.component import Payloads
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes read but neither processed nor durable; reading stops beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One read of a source.
+
+    ``position`` is just after it; ``opening`` and ``index`` say which read of which connection it
+    was, for `Source.commit`.
+    """
+
+    source: str
+    data: Payloads | Batch
+    position: Mapping[str, Any]
+    size: int = 0
+    opening: int = 0
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A bounded source has nothing more to give."""
+
+    source: str
+
+
+class Inbox:
+    """A queue in bytes between the readers and the task."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._items: deque[Item | Ended] = deque()
+        self._bytes = 0
+        self.ready = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many items wait."""
+        return len(self._items)
+
+    async def put(self, item: Item | Ended) -> None:
+        """Add an item, then wait while there is too much."""
+        self._items.append(item)
+        self.ready.set()
+        if isinstance(item, Item):
+            self._bytes += item.size
+        while self._bytes > LIMIT:
+            self._room.clear()
+            await self._room.wait()
+
+    def take(self) -> Item | Ended | None:
+        """The next item, if there is one."""
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        if isinstance(item, Item):
+            self._bytes -= item.size
+            if self._bytes <= LIMIT:
+                self._room.set()
+        return item
+
+
+def size_of(data: Payloads | Batch) -> int:
+    """Roughly the bytes an item holds."""
+    if isinstance(data, Payloads):
+        return len(data.raw) or sum(map(len, data.payloads))
+    return len(data) * 8 * (len(data.columns) + 1)

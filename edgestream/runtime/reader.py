@@ -1,0 +1,167 @@
+"""Reading one source: open, read, journal, acknowledge; again after a break.
+
+Rules: what a source that cannot replay gives is journalled before it is acknowledged; before it
+is opened again, everything it gave is on disk, so that it can recognise what comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgestream.batch import Batch
+from edgestream.component import Context, Payloads, Source
+from edgestream.errors import Disconnected, EdgestreamError, Fatal, Retry
+from edgestream.runtime.backoff import Backoff
+from edgestream.runtime.inbox import LIMIT, Ended, Inbox, Item, size_of
+from edgestream.runtime.status import StepStatus
+from edgestream.store.store import Store
+from edgestream.store.tables import JournalRow
+
+
+class Reader:
+    """Brings what one source gives into the inbox."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        ctx: Context,
+        inbox: Inbox,
+        status: StepStatus,
+        journal: Store | None,
+        sequence: Iterator[int],
+    ) -> None:
+        """Read ``source``; ``journal`` is None where it can replay or nothing need be kept."""
+        self.name = name
+        self.source = source
+        self.status = status
+        self.position: Mapping[str, Any] | None = None
+        self._ctx = ctx
+        self._inbox = inbox
+        self._journal = journal
+        self._sequence = sequence
+        self._opening = 0
+        self._given = 0
+        self._durable = 0
+        self._acknowledge = asyncio.Event()
+        self._pending: set[asyncio.Future[None]] = set()
+        self._pending_bytes = 0
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read until the source ends or the task is cancelled; raises `Fatal`, `StoreError`."""
+        backoff = Backoff(self._ctx.clock)
+        while True:
+            try:
+                await self._open()
+                backoff.reset()
+                await self._read()
+                self.status.change("ended")
+                await self._inbox.put(Ended(self.name))
+                return
+            except (Disconnected, Retry) as error:
+                self.status.change("waiting", str(error))
+            except ImportError as error:
+                raise missing_package(self.source, error) from error
+            finally:
+                await self.source.close()
+            await backoff.wait()
+
+    def durable(self, opening: int, index: int) -> None:
+        """The first ``index`` items of an opening are safe: they can be acknowledged."""
+        if opening == self._opening and index > self._durable:
+            self._durable = index
+            self._acknowledge.set()
+
+    async def settled(self) -> None:
+        """Wait until everything given so far is journalled and acknowledged."""
+        while self._pending:
+            await asyncio.wait(self._pending)
+        if self._journal is not None:
+            with contextlib.suppress(Disconnected):  # the other side sends it again
+                await self.source.commit(self._durable)
+
+    async def _open(self) -> None:
+        if self.status.state != "waiting":
+            self.status.change("connecting")
+        if self._journal is not None:
+            while self._pending:
+                await asyncio.wait(self._pending)
+            self.source.recall(await self._journal.tail(self.name))
+        self._opening += 1
+        self._given = self._durable = 0
+        await self.source.open(self._ctx, self.position)
+        self.status.change("connected")
+
+    async def _read(self) -> None:
+        acknowledging = asyncio.create_task(self._acknowledge_all(), name=f"ack {self.name}")
+        try:
+            async for data in self.source.batches():
+                await self._accept(data)
+        finally:
+            acknowledging.cancel()
+
+    async def _accept(self, data: Payloads | Batch) -> None:
+        self._given += 1
+        size = size_of(data)
+        if self._journal is None:
+            self.position = dict(self.source.position())
+            item = Item(self.name, data, self.position, size, self._opening, self._given)
+            if not self.source.replayable:
+                self.durable(self._opening, self._given)
+            await self._inbox.put(item)
+            return
+        assert isinstance(data, Payloads), f"{self.name} cannot be journalled"
+        seq = next(self._sequence)
+        row = JournalRow(seq, self.name, len(data), data.received, data.raw)
+        self._append(row, size)
+        item = Item(self.name, data, {"seq": seq}, size, self._opening, self._given)
+        await self._inbox.put(item)
+        while self._pending_bytes > LIMIT:
+            self._room.clear()
+            await self._room.wait()
+
+    def _append(self, row: JournalRow, size: int) -> None:
+        assert self._journal is not None
+        opening, index = self._opening, self._given
+        future = self._journal.append(row)
+        self._pending.add(future)
+        self._pending_bytes += size
+
+        def done(finished: asyncio.Future[None]) -> None:
+            self._pending.discard(finished)
+            self._pending_bytes -= size
+            self._room.set()
+            if not finished.cancelled() and finished.exception() is None:
+                self.durable(opening, index)
+
+        future.add_done_callback(done)
+
+    async def _acknowledge_all(self) -> None:
+        while True:
+            await self._acknowledge.wait()
+            self._acknowledge.clear()
+            try:
+                await self.source.commit(self._durable)
+            except Disconnected:
+                return  # reading sees the same break and says so
+
+
+def missing_package(component: Any, error: ImportError) -> EdgestreamError:
+    """What to install when a connector's package is not there."""
+    about = component.about
+    extra = about.extra or about.name
+    return Fatal(
+        f"{about.name} needs the package {error.name or str(error)!r}: "
+        f"pip install 'edgestream[{extra}]'",
+        exit_code=78,
+    )
+
+
+def sequence_after(last: int) -> Iterator[int]:
+    """Journal numbers, never used twice."""
+    return itertools.count(last + 1)

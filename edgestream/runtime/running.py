@@ -1,0 +1,202 @@
+"""One pipeline, running: its state file, graph, readers, writers and task, put together.
+
+Start: lock and load the state file, restore, process again what was journalled after the last
+checkpoint, then open sources and sinks. Stop: no more reading, process what was read, write a last
+checkpoint, let the sinks finish within the grace time; what they do not take waits for next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+from edgestream.clock import SECOND, Clock
+from edgestream.codecs.json import Json
+from edgestream.component import Component, Context
+from edgestream.delivery import agreed
+from edgestream.errors import EdgestreamError
+from edgestream.graph import Graph, build
+from edgestream.runtime.inbox import Inbox, Item
+from edgestream.runtime.reader import Reader, sequence_after
+from edgestream.runtime.status import PipelineState, StepStatus
+from edgestream.runtime.task import Task
+from edgestream.runtime.writer import Writer
+from edgestream.spec import Delivery, PipelineSpec
+from edgestream.store.store import Store
+from edgestream.store.tables import Resume
+
+TICK = SECOND // 10
+
+
+class Running:
+    """A pipeline from its start to its end."""
+
+    def __init__(
+        self, spec: PipelineSpec, folder: Path, clock: Clock, allowed: Sequence[str] = ()
+    ) -> None:
+        """Build the graph; raises `ConfigError`."""
+        self.spec = spec
+        self.delivery: Delivery = agreed(spec)
+        self.graph: Graph = build(spec, Json(), allowed)
+        self.state: PipelineState = "starting"
+        self.message = ""
+        self.started = clock.wall()
+        self.log = logging.getLogger(f"edgestream.{spec.name}")
+        self.readers: dict[str, Reader] = {}
+        self.writers: dict[str, Writer] = {}
+        self.task: Task | None = None
+        self._folder = folder
+        self._clock = clock
+        self._inbox = Inbox()
+        self._reading: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+
+    async def run(self, grace: float = 25.0) -> None:
+        """Run to the end; raises the `EdgestreamError` that stopped it."""
+        store = await Store.open(self._folder, self.spec.name)
+        try:
+            await self._run(store, grace)
+        except BaseException as error:
+            self.state, self.message = "failed", str(error)
+            raise
+        finally:
+            await store.close()
+        self.state = "stopped"
+
+    def stop(self) -> None:
+        """Ask for a graceful stop."""
+        self._stopping.set()
+
+    async def _run(self, store: Store, grace: float) -> None:
+        resume = await store.load()
+        task = self.task = self._assemble(store, resume)
+        task.resume(resume)
+        for name, writer in self.writers.items():
+            writer.resume(task.heads.get(name, 0), resume.outbox_bytes.get(name, 0))
+        async with _Children() as children:
+            writing = [
+                children.start(writer.run(), f"write {name}")
+                for name, writer in self.writers.items()
+            ]
+            if self.delivery == "best_effort":
+                await store.forget_checkpoints()
+            else:
+                await self._replay(store, task)
+            self._reading = [
+                children.start(reader.run(), f"read {name}")
+                for name, reader in self.readers.items()
+            ]
+            self.state = "running"
+            ticking = children.start(self._tick(), "tick")
+            stopping = children.start(self._wait_for_stop(task), "stop")
+            await children.until(children.start(task.run(), "process"))
+            stopping.cancel()
+            ticking.cancel()
+            await self._finish_writing(children, writing, grace)
+
+    def _assemble(self, store: Store, resume: Resume) -> Task:
+        durable = self.delivery != "best_effort"
+        sequence = sequence_after(resume.last_seq)
+        for name, entry in self.graph.entries.items():
+            journal = store if durable and not entry.component.replayable else None
+            entry.component.journalled = journal is not None
+            ctx, status = self._context(name, entry.component)
+            reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
+            if entry.component.replayable:
+                reader.position = resume.positions.get(name)
+            self.readers[name] = reader
+        for name, exit_ in self.graph.exits.items():
+            ctx, status = self._context(name, exit_.component)
+            self.writers[name] = Writer(
+                name, exit_.component, ctx, status, store, resume.store, spooled=durable
+            )
+        return Task(
+            self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable
+        )
+
+    def _context(self, name: str, component: Component) -> tuple[Context, StepStatus]:
+        status = StepStatus(f"{name} {component.about.name}", self.log)
+        ctx = Context(f"{self.spec.name}.{name}", self.log, self._clock, status.metrics)
+        return ctx, status
+
+    async def _replay(self, store: Store, task: Task) -> None:
+        """Process again what was journalled and is in no checkpoint."""
+        positions = {
+            name: int((task.position(name) or {}).get("seq", 0))
+            for name, entry in self.graph.entries.items()
+            if not entry.component.replayable
+        }
+        after = min(positions.values(), default=0)
+        while rows := await store.blocks(after, 64) if positions else []:
+            for row in rows:
+                after = row.seq
+                if row.seq > positions.get(row.source, row.seq):
+                    data = self.graph.entries[row.source].component.unpack(row.raw, row.received)
+                    await task.process(Item(row.source, data, {"seq": row.seq}))
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep(TICK)
+            self._inbox.ready.set()
+
+    async def _wait_for_stop(self, task: Task) -> None:
+        await self._stopping.wait()
+        self.state = "stopping"
+        for reader in self.readers.values():
+            with contextlib.suppress(EdgestreamError):  # it is going away
+                await reader.settled()
+        for reading in self._reading:
+            reading.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+        task.stop()
+
+    async def _finish_writing(
+        self, children: _Children, writing: list[asyncio.Task[None]], grace: float
+    ) -> None:
+        for writer in self.writers.values():
+            writer.finish()
+        limit = None if not self._stopping.is_set() else grace
+        done, late = await asyncio.wait(writing, timeout=limit)
+        for finished in done:
+            finished.result()
+        for unfinished in late:
+            unfinished.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        waiting = [name for name, writer in self.writers.items() if writer.sent < writer.head]
+        if waiting:
+            self.log.warning("%s: its last rows wait in the state file", ", ".join(waiting))
+
+
+class _Children:
+    """Tasks that live and die together: the first failure ends all and is what is raised."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> _Children:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        return task
+
+    async def until(self, main: asyncio.Task[None]) -> None:
+        """Wait for ``main``; whatever fails first is raised."""
+        while not main.done():
+            await asyncio.wait(
+                {task for task in self._tasks if not task.done()},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in self._tasks:
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    task.result()
+        main.result()

@@ -1,0 +1,292 @@
+"""The middle of the path: what was read goes through the graph, and what comes out goes to sinks.
+
+Read it top to bottom. `Task.run` takes one item at a time from the inbox; `process` decodes it,
+pushes it through the graph and lets the watermark follow; `_checkpoint` cuts between two items:
+the positions just after the last processed item, the state of every step, the rows for the sinks
+and the dead letters go into one transaction of the state file, and only then to the sinks.
+Processing goes on while a cut is being written; one cut at a time is in flight.
+
+Rule: a position is taken here, at the cut, never from what has been journalled meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgestream.batch import Batch, Strings, concat, to_python
+from edgestream.clock import SECOND, Clock
+from edgestream.component import Payloads, Position
+from edgestream.config.values import nanos
+from edgestream.errors import Rejected
+from edgestream.eventtime import ENDED
+from edgestream.graph import REJECTED, Arrived, Graph
+from edgestream.runtime.decode import read
+from edgestream.runtime.inbox import Ended, Inbox, Item
+from edgestream.runtime.pace import Pace
+from edgestream.runtime.reader import Reader
+from edgestream.runtime.writer import Writer
+from edgestream.store.store import Store
+from edgestream.store.tables import Cut, DeadLetter, Resume
+
+SOON = SECOND // 10
+"""Rows for a sink wait no longer than this for a checkpoint, unless checkpoints are slow."""
+LETTERS = 1_000
+"""So many dead letters make a checkpoint due."""
+
+
+class Task:
+    """One pipeline's loop over its inbox."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        inbox: Inbox,
+        store: Store,
+        readers: Mapping[str, Reader],
+        writers: Mapping[str, Writer],
+        clock: Clock,
+        *,
+        durable: bool,
+    ) -> None:
+        """Prepare; ``durable`` is False for best effort: rows go to sinks without a checkpoint."""
+        self.graph = graph
+        self.dead_letters = 0
+        self.checkpoints = 0
+        self._inbox = inbox
+        self._store = store
+        self._readers = readers
+        self._writers = writers
+        self._clock = clock
+        self._durable = durable
+        self._every = nanos(graph.spec.checkpoint)
+        self._pace = Pace(graph.entries, clock)
+        self._epoch = 0
+        self._positions: dict[str, Position] = {}
+        self._processed: dict[str, tuple[int, int]] = {}
+        self._heads: dict[str, int] = {}
+        self._outgoing: dict[str, list[Batch]] = {}
+        self._letters: list[DeadLetter] = []
+        self._changed = False
+        self._last_cut = clock.monotonic()
+        self._cost = 0
+        self._flight: asyncio.Task[None] | None = None
+        self._ended: set[str] = set()
+        self._stop = False
+        for writer in writers.values():
+            writer.refuse = self.refuse_rows
+
+    def resume(self, resume: Resume) -> None:
+        """Start from a checkpoint."""
+        self._epoch = resume.epoch
+        self._positions = dict(resume.positions)
+        self._heads = dict(resume.meta.get("outbox", {}))
+        for sink, top in resume.outbox_heads.items():
+            self._heads[sink] = max(top, self._heads.get(sink, 0))
+        self.graph.restore(resume.states)
+        for name, saved in resume.meta.get("watermarks", {}).items():
+            if name in self.graph.entries:
+                self.graph.entries[name].watermark.restore(saved)
+
+    @property
+    def heads(self) -> Mapping[str, int]:
+        """The last number given to each sink's rows."""
+        return self._heads
+
+    def position(self, source: str) -> Position | None:
+        """Where a source is."""
+        return self._positions.get(source)
+
+    async def run(self) -> None:
+        """Process until all sources have ended, or until `stop`; the last cut is written."""
+        while not self._finished():
+            item = self._inbox.take()
+            if item is None:
+                self._inbox.ready.clear()
+                if not self._stop:
+                    await self._inbox.ready.wait()
+                    self.tick()
+            elif isinstance(item, Ended):
+                self._end(item.source)
+            else:
+                await self.process(item)
+            await self._room()
+            self._checkpoint_when_due()
+        await self.finish()
+
+    def stop(self) -> None:
+        """Process what is in the inbox, then end."""
+        self._stop = True
+        for writer in self._writers.values():
+            writer.release()
+        self._inbox.ready.set()
+
+    async def finish(self) -> None:
+        """Write everything that is not yet in the state file."""
+        await self._landed()
+        if self._changed or self._outgoing or self._letters or not self._durable:
+            self._checkpoint()
+            await self._landed()
+
+    def _finished(self) -> bool:
+        idle = len(self._inbox) == 0
+        return idle and (self._stop or len(self._ended) == len(self.graph.entries))
+
+    async def process(self, item: Item) -> None:
+        """One read of one source: decode, push, let the watermark follow."""
+        entry = self.graph.entries[item.source]
+        now = self._clock.wall()
+        received = item.data.received if isinstance(item.data, Payloads) else now
+        got = read(entry, item.data, received or now)
+        await self._pace.wait(item.source, got.batch)
+        self._positions[item.source] = item.position
+        self._processed[item.source] = (item.opening, item.index)
+        self._changed = True
+        if got.rejected:
+            self._refuse(item, got.rejected, now)
+        if len(got.batch):
+            self._route(self.graph.push(item.source, got.batch))
+        entry.watermark.observe(got.batch.times, received or now, self._clock.monotonic())
+        self._advance()
+
+    def tick(self) -> None:
+        """Let the clock move the watermarks of silent sources."""
+        now = self._clock.monotonic()
+        for entry in self.graph.entries.values():
+            entry.watermark.tick(now)
+        self._advance()
+
+    def _advance(self) -> None:
+        now = self._clock.monotonic()
+        marks = {
+            name: ENDED if entry.watermark.excluded(now) else entry.watermark.value
+            for name, entry in self.graph.entries.items()
+        }
+        if all(self.graph.entries[name].watermark.excluded(now) for name in marks):
+            return
+        self._route(self.graph.advance(marks))
+
+    def _end(self, source: str) -> None:
+        self._ended.add(source)
+        self.graph.entries[source].watermark.end()
+        self._changed = True
+        self._advance()
+
+    def _route(self, arrived: Arrived) -> None:
+        for sink, batch in arrived:
+            if not len(batch):
+                continue
+            self._changed = True
+            if self._durable:
+                self._outgoing.setdefault(sink, []).append(batch)
+            else:
+                self._writers[sink].offer(self._number(sink), batch)
+
+    def _number(self, sink: str) -> int:
+        self._heads[sink] = self._heads.get(sink, 0) + 1
+        return self._heads[sink]
+
+    async def _room(self) -> None:
+        """Wait for sinks that may not fall further behind."""
+        for name, writer in self._writers.items():
+            spec = self.graph.spec.sinks[name]
+            spool = int(spec.spool.max_bytes) if spec.when_unreachable == "spool" else 1 << 20
+            limit = spool if self._durable else 8 << 20
+            if writer.undelivered > limit:
+                self._checkpoint_when_due()
+                await writer.room(limit)
+
+    def _refuse(self, item: Item, reasons: Mapping[int, str], now: int) -> None:
+        """Dead letters for the payloads of a block that could not be read."""
+        entry = self.graph.entries[item.source]
+        entry.rejected += len(reasons)
+        data = [_bytes_of(item.data, row) for row in reasons]
+        if REJECTED in entry.targets:
+            texts = [raw.decode("utf-8", "backslashreplace") for raw in data]
+            columns = {"payload": Strings.of(texts), "reason": Strings.of(list(reasons.values()))}
+            times = np.full(len(texts), now, np.int64)
+            self._route(self.graph.push(item.source, Batch(columns, times), REJECTED))
+            return
+        for (row, reason), raw in zip(reasons.items(), data, strict=True):
+            where = json.dumps({**item.position, "row": row})
+            self._letters.append(DeadLetter(now, item.source, "decode", where, reason, raw))
+        self.dead_letters += len(reasons)
+
+    def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> None:
+        """Dead letters for rows that a sink will never take."""
+        now = self._clock.wall()
+        for row, reason in error.reasons.items():
+            raw = json.dumps(batch.take(slice(row, row + 1)).rows()[0], default=str).encode()
+            self._letters.append(DeadLetter(now, sink, "write", "{}", reason, raw))
+        self.dead_letters += len(error.reasons)
+        self._changed = True
+
+    def _checkpoint_when_due(self) -> None:
+        if self._flight is not None and self._flight.done():
+            self._flight.result()
+            self._flight = None
+        if self._flight is not None or not self._changed:
+            return
+        waited = self._clock.monotonic() - self._last_cut
+        urgent = bool(self._outgoing) or len(self._letters) >= LETTERS
+        due = waited >= (max(SOON, 10 * self._cost) if urgent else self._every)
+        if due and self._durable:
+            self._checkpoint()
+        elif due and self._letters:
+            letters, self._letters = self._letters, []
+            self._store.bury(letters)
+
+    def _checkpoint(self) -> None:
+        """Cut here: everything below belongs to one moment."""
+        outgoing = [
+            (sink, self._number(sink), concat(batches)) for sink, batches in self._outgoing.items()
+        ]
+        self._epoch += 1
+        cut = Cut(
+            epoch=self._epoch,
+            at=self._clock.wall(),
+            positions=dict(self._positions),
+            meta={
+                "outbox": dict(self._heads),
+                "watermarks": {
+                    name: entry.watermark.snapshot() for name, entry in self.graph.entries.items()
+                },
+            },
+            states=self.graph.snapshot(),
+            outbox=outgoing,
+            delivered={name: writer.sent for name, writer in self._writers.items()},
+            dead_letters=self._letters,
+        )
+        processed = dict(self._processed)
+        self._outgoing, self._letters, self._changed = {}, [], False
+        self._last_cut = self._clock.monotonic()
+        self._flight = asyncio.create_task(self._land(cut, processed), name="checkpoint")
+
+    async def _land(self, cut: Cut, processed: Mapping[str, tuple[int, int]]) -> None:
+        """Write a cut; then its rows may go to the sinks and its items be acknowledged."""
+        started = time.perf_counter_ns()
+        await self._store.save(cut)
+        self._cost = time.perf_counter_ns() - started
+        self.checkpoints += 1
+        for sink, seq, batch in cut.outbox:
+            self._writers[sink].offer(seq, batch)
+        for source, (opening, index) in processed.items():
+            if source in self._readers and self._readers[source].source.replayable:
+                self._readers[source].durable(opening, index)
+
+    async def _landed(self) -> None:
+        if self._flight is not None:
+            await self._flight
+            self._flight = None
+
+
+def _bytes_of(data: Payloads | Batch, row: int) -> bytes:
+    """What a rejected row was, as bytes."""
+    if isinstance(data, Payloads):
+        return bytes(data.payloads[row])
+    values = {name: to_python(column[row : row + 1])[0] for name, column in data.columns.items()}
+    return json.dumps(values, default=str).encode()

@@ -1,0 +1,208 @@
+"""What the endpoint shows of a worker: answers from memory, nothing waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from edgestream._version import VERSION
+from edgestream.batch import Batch, to_python
+from edgestream.clock import SECOND, Clock
+from edgestream.component import MAIN
+from edgestream.eventtime import ENDED
+from edgestream.runtime.running import Running
+from edgestream.runtime.status import StepStatus
+from edgestream.web.metrics import Sample
+
+
+class WorkerView:
+    """Implements `edgestream.web.view.View` over the pipelines of a worker."""
+
+    def __init__(self, pipelines: Sequence[Running], clock: Clock) -> None:
+        """Look at ``pipelines``."""
+        self._pipelines = pipelines
+        self._clock = clock
+
+    def live(self) -> Sequence[str]:
+        """Pipelines that failed for good."""
+        return [f"{r.spec.name}: {r.message}" for r in self._pipelines if r.state == "failed"]
+
+    def ready(self) -> Sequence[str]:
+        """Pipelines that do not run and steps that are not connected, with why."""
+        missing = []
+        for running in self._pipelines:
+            if running.state != "running":
+                missing.append(f"{running.spec.name}: {running.message or running.state}")
+            missing += [
+                f"{running.spec.name}.{status.id}: {status.message or status.state or 'not open'}"
+                for status in _statuses(running)
+                if status.state not in ("connected", "ended")
+            ]
+        return missing
+
+    def pipelines(self) -> Mapping[str, object]:
+        """Everything the page draws."""
+        return {
+            "version": VERSION,
+            "now": self._clock.wall() / SECOND,
+            "pipelines": [_describe(running) for running in self._pipelines],
+        }
+
+    def rows(self, pipeline: str, sink: str, after: int) -> Mapping[str, object] | None:
+        """The last rows of a sink after row number ``after``."""
+        for running in self._pipelines:
+            if running.spec.name == pipeline and sink in running.writers:
+                tap = running.writers[sink].tap
+                first = tap.count - tap.rows
+                return _rows(list(tap.batches), running.graph.exits[sink].keys, first, after)
+        return None
+
+    def metrics(self) -> Iterable[Sample]:
+        """Everything counted."""
+        for running in self._pipelines:
+            yield from _samples(running)
+
+
+def _statuses(running: Running) -> list[StepStatus]:
+    return [
+        *(reader.status for reader in running.readers.values()),
+        *(writer.status for writer in running.writers.values()),
+    ]
+
+
+def _describe(running: Running) -> dict[str, object]:
+    fronts = [entry.watermark.front for entry in running.graph.entries.values()]
+    known = [front for front in fronts if front is not None]
+    marks = [node.watermark for node in running.graph.nodes.values()] or [
+        entry.watermark.value for entry in running.graph.entries.values()
+    ]
+    mark = min(marks)
+    sane = 0 < mark < ENDED
+    task = running.task
+    return {
+        "name": running.spec.name,
+        "state": running.state,
+        "message": running.message,
+        "delivery": running.delivery,
+        "started": running.started / SECOND,
+        "nodes": [*_nodes(running)],
+        "edges": [*_edges(running)],
+        "watermark": mark / SECOND if sane else None,
+        "lag": (max(known) - mark) / SECOND if sane and known else None,
+        "dead_letters": task.dead_letters if task else 0,
+        "late": sum(node.rows_out.get("late", 0) for node in running.graph.nodes.values()),
+        "checkpoints": task.checkpoints if task else 0,
+        "spooled": sum(writer.undelivered for writer in running.writers.values()),
+    }
+
+
+def _nodes(running: Running) -> Iterator[dict[str, object]]:
+    for name, entry in running.graph.entries.items():
+        status = running.readers[name].status if name in running.readers else None
+        ports = {"rejected": entry.rejected} if entry.rejected else {}
+        yield {
+            **_node(name, "source", entry.component, status),
+            "rows_in": entry.rows_out + entry.rejected,
+            "rows_out": entry.rows_out,
+            "ports": ports,
+        }
+    for node in running.graph.nodes.values():
+        yield {
+            **_node(node.id, "operator", node.operator, None),
+            "rows_in": node.rows_in,
+            "rows_out": node.rows_out.get(MAIN, 0),
+            "ports": {port: node.rows_out.get(port, 0) for port in node.operator.ports},
+            "closes": _closes(node.operator),
+        }
+    for name, exit_ in running.graph.exits.items():
+        status = running.writers[name].status if name in running.writers else None
+        yield {
+            **_node(name, "sink", exit_.component, status),
+            "rows_in": exit_.rows_in,
+            "rows_out": exit_.rows_in,
+            "ports": {},
+        }
+
+
+def _node(name: str, kind: str, component: Any, status: StepStatus | None) -> dict[str, object]:
+    return {
+        "id": name,
+        "kind": kind,
+        "component": component.about.name,
+        "label": component.label(),
+        "state": status.state if status else "",
+        "message": status.message if status else "",
+    }
+
+
+def _closes(operator: Any) -> float | None:
+    closes = getattr(operator, "next_close", None)
+    moment = closes() if callable(closes) else None
+    return None if moment is None else moment / SECOND
+
+
+def _edges(running: Running) -> Iterator[dict[str, str]]:
+    for giver in [*running.graph.entries.values(), *running.graph.nodes.values()]:
+        for port, targets in giver.targets.items():
+            for target in targets:
+                yield {"from": giver.id, "to": target, "port": port}
+
+
+def _rows(
+    batches: Sequence[Batch], keys: Sequence[str], first: int, after: int
+) -> dict[str, object]:
+    columns: list[str] = []
+    rows: list[list[object]] = []
+    number = first
+    for batch in batches:
+        skip = min(max(0, after - number), len(batch))
+        number += len(batch)
+        columns = list(batch.columns)
+        if skip < len(batch):
+            values = [to_python(batch.columns[name][skip:]) for name in columns]
+            rows += [list(row) for row in zip(*values, strict=True)]
+    return {"keys": list(keys), "columns": columns, "next": number, "rows": rows}
+
+
+def _samples(running: Running) -> Iterator[Sample]:
+    pipeline = running.spec.name
+
+    def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
+        return Sample(f"edgestream_{name}", kind, text, {"pipeline": pipeline, **labels}, value)
+
+    yield sample("up", "gauge", "Whether the pipeline runs.", float(running.state == "running"))
+    for name, entry in running.graph.entries.items():
+        yield sample("source_rows", "counter", "Rows read.", entry.rows_out, step=name)
+        yield sample(
+            "rejected_rows",
+            "counter",
+            "Payloads that could not be read.",
+            entry.rejected,
+            step=name,
+        )
+    for node in running.graph.nodes.values():
+        for port in ("", *node.operator.ports):
+            count = node.rows_out.get(port, 0)
+            yield sample("step_rows", "counter", "Rows that left.", count, step=node.id, port=port)
+    for name, exit_ in running.graph.exits.items():
+        yield sample("sink_rows", "counter", "Rows for the sink.", exit_.rows_in, step=name)
+    for name, writer in running.writers.items():
+        text = "Bytes that the sink has not taken."
+        yield sample("undelivered_bytes", "gauge", text, writer.undelivered, step=name)
+    for status in _statuses(running):
+        step = status.id.partition(" ")[0]
+        connected = float(status.state in ("connected", "ended"))
+        yield sample("connected", "gauge", "Whether it is connected.", connected, step=step)
+        for name, value in status.metrics.counters.items():
+            yield sample(f"{name}", "counter", "Counted by the connector.", value, step=step)
+        for name, value in status.metrics.gauges.items():
+            yield sample(f"{name}", "gauge", "Set by the connector.", value, step=step)
+    if running.task is not None:
+        task = running.task
+        yield sample("dead_letters", "counter", "Rows in dead letters.", task.dead_letters)
+        yield sample("checkpoints", "counter", "Checkpoints written.", task.checkpoints)
+    marks = [node.watermark for node in running.graph.nodes.values()]
+    if marks and 0 < min(marks) < ENDED:
+        yield sample(
+            "watermark_seconds", "gauge", "Event time the pipeline has got to.", min(marks) / SECOND
+        )

@@ -1,0 +1,177 @@
+"""What a pipeline is: values only. YAML and Python build the same `PipelineSpec`.
+
+A straight pipeline is a graph with one source called ``source``, one stream called ``steps`` and
+one sink called ``sink``; nothing else in edgestream knows the difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from edgestream.component import Codec, Operator, Sink, Source
+from edgestream.config.convert import convert_fields
+from edgestream.config.fields import option
+from edgestream.config.values import Duration, Size
+from edgestream.errors import ConfigError, Problem, did_you_mean
+from edgestream.eventtime import Time
+
+Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
+STRONGEST: tuple[Delivery, ...] = ("best_effort", "at_least_once", "effectively_once")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source, how its payloads are decoded, and where a row's time comes from."""
+
+    component: Source
+    decode: Codec | None = None
+    time: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """Steps in order, fed by sources, streams or ports (``averages.late``)."""
+
+    inputs: tuple[str, ...]
+    steps: tuple[Operator, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """How much a sink's output may wait in the state file while the sink cannot be reached."""
+
+    max_bytes: Size = option("256MiB", help="Reading pauses when the spool holds more.")
+
+    def __post_init__(self) -> None:
+        """Convert sizes; raises `ConfigError`."""
+        convert_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """A sink, what feeds it, and what happens while it cannot be reached."""
+
+    inputs: tuple[str, ...]
+    component: Sink
+    when_unreachable: Literal["spool", "wait"] = "spool"
+    spool: Spool = field(default_factory=Spool)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """A whole pipeline; equal specs run the same."""
+
+    name: str
+    sources: Mapping[str, SourceSpec]
+    streams: Mapping[str, StreamSpec]
+    sinks: Mapping[str, SinkSpec]
+    delivery: Delivery | None = None
+    checkpoint: Duration = "5s"
+    tests: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check names and references; raises `ConfigError` with all problems."""
+        object.__setattr__(self, "checkpoint", _Checkpoint(self.checkpoint).checkpoint)
+        problems = [*self._name_problems(), *self._reference_problems()]
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def straight(self) -> bool:
+        """Whether it is written with ``source:``, ``steps:`` and ``sink:``."""
+        return (
+            set(self.sources) == {"source"}
+            and set(self.sinks) == {"sink"}
+            and set(self.streams) <= {"steps"}
+        )
+
+    def path(self, node: str) -> tuple[str | int, ...]:
+        """Where a source, stream, step (``stream.3``) or sink stands in YAML."""
+        name, _, index = node.partition(".")
+        if name in self.sources:
+            return ("source",) if self.straight else ("sources", name)
+        if name in self.sinks:
+            return ("sink",) if self.straight else ("sinks", name)
+        steps: tuple[str | int, ...] = ("steps",) if self.straight else ("streams", name, "steps")
+        if not index:
+            return steps if self.straight else steps[:-1]
+        position = int(index)
+        step = self.streams[name].steps[position]
+        return (*steps, position, step.about.name)
+
+    def _name_problems(self) -> list[Problem]:
+        problems = []
+        for name, path in [
+            (self.name, ("name",)),
+            *((name, self.path(name)) for name in [*self.sources, *self.streams, *self.sinks]),
+        ]:
+            if not NAME.fullmatch(name):
+                hint = "use a small letter, then small letters, digits, - and _; at most 63"
+                problems.append(Problem(f"{name!r} is not a usable name", path, hint))
+        seen: set[str] = set()
+        for name in [*self.sources, *self.streams, *self.sinks]:
+            if name in seen:
+                problems.append(Problem(f"the name {name!r} is used twice", self.path(name)))
+            seen.add(name)
+        if not self.sources:
+            problems.append(Problem("there is no source", (), "add source: or sources:"))
+        if not self.sinks:
+            problems.append(Problem("there is no sink", (), "add sink: or sinks:"))
+        return problems
+
+    def _reference_problems(self) -> list[Problem]:
+        problems = []
+        known = [*self.sources, *self.streams]
+        for name, inputs in [
+            *((name, stream.inputs) for name, stream in self.streams.items()),
+            *((name, sink.inputs) for name, sink in self.sinks.items()),
+        ]:
+            path = self.path(name) if self.straight else (*self.path(name), "from")
+            if not inputs:
+                problems.append(Problem("nothing feeds it", self.path(name), "add from:"))
+            for given in inputs:
+                target, _, port = given.partition(".")
+                if target not in known:
+                    message = f"there is no source or stream {target!r}"
+                    problems.append(Problem(message, path, did_you_mean(target, known)))
+                elif port and port not in self.ports(target):
+                    message = f"{target!r} has no port {port!r}"
+                    problems.append(Problem(message, path, did_you_mean(port, self.ports(target))))
+        return problems + self._cycles()
+
+    def _cycles(self) -> list[Problem]:
+        done: set[str] = set(self.sources)
+        left = dict(self.streams)
+        while left:
+            ready = [
+                name
+                for name, stream in left.items()
+                if all(i.partition(".")[0] not in left for i in stream.inputs)
+            ]
+            if not ready:
+                names = ", ".join(sorted(left))
+                return [Problem(f"the streams {names} feed each other in a circle", ("streams",))]
+            for name in ready:
+                done.add(name)
+                del left[name]
+        return []
+
+    def ports(self, name: str) -> list[str]:
+        """The side outputs of a source or stream."""
+        if name in self.sources:
+            return ["rejected"]
+        return sorted({port for step in self.streams[name].steps for port in step.ports})
+
+
+@dataclass
+class _Checkpoint:
+    """The one duration of a pipeline, converted like any other field."""
+
+    checkpoint: Duration = option("5s", help="Time between checkpoints.")
+
+    def __post_init__(self) -> None:
+        convert_fields(self)
