@@ -1,1 +1,215 @@
-"""edgestream: async event-stream processing for the edge."""
+"""edgestream: async event-stream processing for the edge.
+
+Everything public is here. What only some pipelines need is imported when it is first used, so that
+``import edgestream`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgestream._version import __version__
+from edgestream.batch import Array, Batch, Column, Dictionary, Strings, concat, from_rows, to_python
+from edgestream.clock import Clock, ManualClock, SystemClock
+from edgestream.component import (
+    MAIN,
+    Codec,
+    Component,
+    Context,
+    Decoded,
+    Metrics,
+    Operator,
+    Outputs,
+    Payloads,
+    Position,
+    Sink,
+    SinkDelivery,
+    Source,
+    State,
+    Token,
+    component,
+)
+from edgestream.config.fields import option, state
+from edgestream.config.values import Bytes, Duration, Nanos, Secret, Size, nanos, nbytes
+from edgestream.errors import (
+    ComponentError,
+    ConfigError,
+    Disconnected,
+    EdgestreamError,
+    Fatal,
+    Problem,
+    Rejected,
+    Retry,
+    StoreError,
+    StoreLocked,
+    did_you_mean,
+)
+from edgestream.schema import ColumnKind, Schema
+
+if TYPE_CHECKING:
+    from edgestream_connectors.mqtt import Mqtt, MqttSink
+
+    from edgestream.aggregate import (
+        Aggregate,
+        count,
+        first,
+        last,
+        max,  # noqa: A004 - the word of the grammar
+        mean,
+        min,  # noqa: A004
+        stddev,
+        sum,  # noqa: A004
+    )
+    from edgestream.codecs.csv import Csv
+    from edgestream.codecs.json import Json
+    from edgestream.codecs.raw import Raw
+    from edgestream.eventtime import Time
+    from edgestream.expr import Expr
+    from edgestream.operators.drop import Drop
+    from edgestream.operators.function import Use, operator
+    from edgestream.operators.rename import Rename
+    from edgestream.operators.select import Select
+    from edgestream.operators.set import Set
+    from edgestream.operators.where import Where
+    from edgestream.operators.window import Window
+    from edgestream.pipeline import Pipeline, pipeline
+    from edgestream.runtime.run import run, run_async
+    from edgestream.sinks.file import FileSink
+    from edgestream.sinks.sqlite import Sqlite
+    from edgestream.sinks.stdout import Stdout
+    from edgestream.sources.file import File
+    from edgestream.sources.generate import Generate
+    from edgestream.spec import PipelineSpec, Spool
+
+_LATER = {
+    "Aggregate": "edgestream.aggregate",
+    "Csv": "edgestream.codecs.csv",
+    "Drop": "edgestream.operators.drop",
+    "Expr": "edgestream.expr",
+    "File": "edgestream.sources.file",
+    "FileSink": "edgestream.sinks.file",
+    "Generate": "edgestream.sources.generate",
+    "Json": "edgestream.codecs.json",
+    "Mqtt": "edgestream_connectors.mqtt",
+    "MqttSink": "edgestream_connectors.mqtt",
+    "Pipeline": "edgestream.pipeline",
+    "PipelineSpec": "edgestream.spec",
+    "Raw": "edgestream.codecs.raw",
+    "Rename": "edgestream.operators.rename",
+    "Select": "edgestream.operators.select",
+    "Set": "edgestream.operators.set",
+    "Spool": "edgestream.spec",
+    "Sqlite": "edgestream.sinks.sqlite",
+    "Stdout": "edgestream.sinks.stdout",
+    "Time": "edgestream.eventtime",
+    "Use": "edgestream.operators.function",
+    "Where": "edgestream.operators.where",
+    "Window": "edgestream.operators.window",
+    "count": "edgestream.aggregate",
+    "first": "edgestream.aggregate",
+    "last": "edgestream.aggregate",
+    "max": "edgestream.aggregate",
+    "mean": "edgestream.aggregate",
+    "min": "edgestream.aggregate",
+    "operator": "edgestream.operators.function",
+    "pipeline": "edgestream.pipeline",
+    "run": "edgestream.runtime.run",
+    "run_async": "edgestream.runtime.run",
+    "stddev": "edgestream.aggregate",
+    "sum": "edgestream.aggregate",
+}
+
+__all__ = [
+    "MAIN",
+    "Aggregate",
+    "Array",
+    "Batch",
+    "Bytes",
+    "Clock",
+    "Codec",
+    "Column",
+    "ColumnKind",
+    "Component",
+    "ComponentError",
+    "ConfigError",
+    "Context",
+    "Csv",
+    "Decoded",
+    "Dictionary",
+    "Disconnected",
+    "Drop",
+    "Duration",
+    "EdgestreamError",
+    "Expr",
+    "Fatal",
+    "File",
+    "FileSink",
+    "Generate",
+    "Json",
+    "ManualClock",
+    "Metrics",
+    "Mqtt",
+    "MqttSink",
+    "Nanos",
+    "Operator",
+    "Outputs",
+    "Payloads",
+    "Pipeline",
+    "PipelineSpec",
+    "Position",
+    "Problem",
+    "Raw",
+    "Rejected",
+    "Rename",
+    "Retry",
+    "Schema",
+    "Secret",
+    "Select",
+    "Set",
+    "Sink",
+    "SinkDelivery",
+    "Size",
+    "Source",
+    "Spool",
+    "Sqlite",
+    "State",
+    "Stdout",
+    "StoreError",
+    "StoreLocked",
+    "Strings",
+    "SystemClock",
+    "Time",
+    "Token",
+    "Use",
+    "Where",
+    "Window",
+    "__version__",
+    "component",
+    "concat",
+    "count",
+    "did_you_mean",
+    "first",
+    "from_rows",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "nanos",
+    "nbytes",
+    "operator",
+    "option",
+    "pipeline",
+    "run",
+    "run_async",
+    "state",
+    "stddev",
+    "sum",
+    "to_python",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'edgestream' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

@@ -1,1 +1,90 @@
-"""The command line: one module a command group."""
+"""The command line: one module a command; a command's module is imported when it is run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from edgestream._version import __version__
+from edgestream.errors import EXIT_USAGE, ConfigError, EdgestreamError
+
+COMMANDS = {
+    "check": "Find every problem of pipeline files without running them.",
+    "components": "List sources, operators, sinks and codecs, or show one.",
+    "demo": "See it work: a broker, simulated sensors, windows, SQLite and a live page.",
+    "doctor": "Look at this machine: packages, clock, disk, state folder, brokers.",
+    "new": "Write a pipeline file to start from.",
+    "plan": "Show a pipeline's graph and what each source-sink pair guarantees.",
+    "schema": "Print the JSON Schema of pipeline files, for editors.",
+    "simulate": "Publish the readings of simulated devices over MQTT.",
+    "worker": "Run pipelines until stopped, or until bounded sources end.",
+}
+
+
+class _Commands(click.Group):
+    """Commands by name, each imported only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"edgestream.cli.{cmd_name}")
+        found = module.command
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list for ``--help``, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for one that is not there."""
+        from edgestream.errors import did_you_mean  # noqa: PLC0415
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgestream")
+def cli() -> None:
+    """Async event-stream processing for the edge.
+
+    The first minute:  edgestream demo
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> Any:
+    """Run the command line; the exit code says what happened (see the README)."""
+    try:
+        result = cli.main(args=argv, prog_name="edgestream", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        sys.exit(error.exit_code)
+    except EdgestreamError as error:
+        click.echo(f"edgestream: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edgestream._version import VERSION
+from edgestream._version import __version__
 from edgestream.batch import Batch, to_python
 from edgestream.clock import SECOND, Clock
 from edgestream.component import MAIN
 from edgestream.eventtime import ENDED
+from edgestream.graph import Entry, Node
 from edgestream.runtime.running import Running
 from edgestream.runtime.status import StepStatus
 from edgestream.web.metrics import Sample
@@ -43,7 +44,7 @@ class WorkerView:
     def pipelines(self) -> Mapping[str, object]:
         """Everything the page draws."""
         return {
-            "version": VERSION,
+            "version": __version__,
             "now": self._clock.wall() / SECOND,
             "pipelines": [_describe(running) for running in self._pipelines],
         }
@@ -142,7 +143,8 @@ def _closes(operator: Any) -> float | None:
 
 
 def _edges(running: Running) -> Iterator[dict[str, str]]:
-    for giver in [*running.graph.entries.values(), *running.graph.nodes.values()]:
+    givers: list[Entry | Node] = [*running.graph.entries.values(), *running.graph.nodes.values()]
+    for giver in givers:
         for port, targets in giver.targets.items():
             for target in targets:
                 yield {"from": giver.id, "to": target, "port": port}

@@ -69,12 +69,16 @@ class Worker:
         started()
         try:
             with self._signals():
-                codes = await asyncio.gather(
-                    *(self._supervise(index) for index in range(len(self.running)))
-                )
+                return await self.run_quietly()
         finally:
             if server is not None:
                 await server.close()
+
+    async def run_quietly(self) -> int:
+        """Run without signals and endpoint, inside somebody else's loop."""
+        codes = await asyncio.gather(
+            *(self._supervise(index) for index in range(len(self.running)))
+        )
         return max(codes, default=EXIT_OK)
 
     def stop(self) -> None:

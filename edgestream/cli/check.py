@@ -1,0 +1,57 @@
+"""``edgestream check``: every problem of pipeline files, without running them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgestream.cli.load import allowed_modules, load_spec, pipeline_files
+from edgestream.errors import EXIT_CONFIG, ConfigError, Problem
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--allow-module",
+    "modules",
+    multiple=True,
+    metavar="PACKAGE",
+    help="A package whose functions 'use:' may name.",
+)
+@click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
+def command(paths: tuple[Path, ...], modules: tuple[str, ...], output: str) -> int:
+    """Find every problem of the pipelines in PATHS (files or folders).
+
+    Each problem is a line: file:line:column: path: what; what to do. Exit code 78 if there are any.
+
+    Example:  edgestream check pipelines/
+    """
+    problems: list[Problem] = []
+    files = pipeline_files(paths)
+    for path in files:
+        try:
+            load_spec(path, allowed_modules(modules))
+        except ConfigError as error:
+            problems += error.problems
+    if output == "json":
+        click.echo(json.dumps([describe(problem) for problem in problems], indent=2))
+    else:
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        if not problems:
+            click.echo(f"{len(files)} pipeline{'s' * (len(files) != 1)} without problems")
+    return EXIT_CONFIG if problems else 0
+
+
+def describe(problem: Problem) -> dict[str, object]:
+    """A problem as JSON values."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": ".".join(map(str, problem.path)),
+        "message": problem.message,
+        "hint": problem.hint,
+    }

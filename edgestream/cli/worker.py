@@ -1,0 +1,128 @@
+"""``edgestream worker``: run pipelines."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.logs import set_up_logging
+from edgestream.cli.progress import Progress
+from edgestream.config.values import Secret
+from edgestream.runtime.worker import Settings, Worker
+from edgestream.store.store import state_dir
+
+
+@click.command("worker")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--http",
+    "address",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where /livez /readyz /metrics and the page are served; 'off' for nowhere.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    envvar="EDGESTREAM_STATE_DIR",
+    help="Where state files live.  [default: /var/lib/edgestream, else yours]",
+)
+@click.option(
+    "--allow-module",
+    "modules",
+    multiple=True,
+    metavar="PACKAGE",
+    help="A package whose functions 'use:' may name (may be given again).",
+)
+@click.option(
+    "--grace",
+    default=25.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a graceful stop may take.",
+)
+@click.option("--fresh", is_flag=True, help="Forget earlier state: it is moved aside.")
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+)
+@click.option(
+    "--log-format", default="text", show_default=True, type=click.Choice(["text", "json"])
+)
+def command(
+    paths: tuple[Path, ...],
+    address: str,
+    state_dir: Path | None,
+    modules: tuple[str, ...],
+    grace: float,
+    fresh: bool,
+    log_level: str,
+    log_format: str,
+) -> int:
+    """Run the pipelines in PATHS (files or folders) until stopped, or until they end.
+
+    SIGTERM or Ctrl-C: write a checkpoint and leave inside the grace time; again: leave at once.
+    Exit codes: 0 clean, 1 bug, 2 usage, 74 I/O, 75 locked or port in use, 77 permission, 78
+    configuration.
+
+    Example:  edgestream worker pipelines/weather.yaml --http 127.0.0.1:8080
+    """
+    set_up_logging(log_level, log_format)
+    allowed = allowed_modules(modules)
+    specs = load_specs(paths, allowed)
+    folder = state_dir or default_folder()
+    if fresh:
+        for spec in specs:
+            move_aside(folder, spec.name)
+    host, port = parse_address(address)
+    settings = Settings(folder, host, port, token_from_environment(), grace, allowed)
+    return asyncio.run(run_worker(Worker(specs, settings)))
+
+
+async def run_worker(worker: Worker) -> int:
+    """Run with a progress bar for bounded sources on a terminal."""
+
+    def started() -> None:
+        if worker.url:
+            click.echo(f"edgestream: page, probes and metrics on {worker.url}", err=True)
+
+    async with Progress(worker):
+        return await worker.run(started)
+
+
+def default_folder() -> Path:
+    """Where state files live when nothing is said."""
+    return state_dir()
+
+
+def move_aside(folder: Path, name: str) -> None:
+    """Rename a pipeline's state file so that it starts afresh; nothing is deleted."""
+    for suffix in (".db", ".db-wal", ".db-shm"):
+        path = folder / f"{name}{suffix}"
+        if path.exists():
+            path.rename(path.with_name(f"{name}.old{suffix}"))
+
+
+def parse_address(text: str) -> tuple[str, int | None]:
+    """``host:port``, or no port for ``off``; raises a usage error."""
+    if text == "off":
+        return "127.0.0.1", None
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65_535:
+        raise click.BadParameter(
+            "expected HOST:PORT such as 127.0.0.1:8080, or off", param_hint="--http"
+        )
+    return host.strip("[]"), int(port)
+
+
+def token_from_environment() -> Secret | None:
+    """The token of the endpoint, from ``EDGESTREAM_TOKEN``."""
+    import os  # noqa: PLC0415
+
+    return Secret.env("EDGESTREAM_TOKEN") if os.environ.get("EDGESTREAM_TOKEN") else None
