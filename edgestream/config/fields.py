@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def option(
     return dataclasses.field(metadata=metadata, kw_only=kw_only)
 
 
-def state(factory: Callable[[], Any] = lambda: None, *, init: bool = False) -> Any:
+def state(factory: Callable[[], Any] = lambda: None, *, init: Literal[False] = False) -> Any:
     """A field that is not configuration: it takes no part in construction, equality or repr."""
     return dataclasses.field(default_factory=factory, init=init, repr=False, compare=False)
 
