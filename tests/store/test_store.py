@@ -1,0 +1,212 @@
+import asyncio
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgestream.batch import from_rows
+from edgestream.component import State
+from edgestream.errors import StoreError, StoreLocked
+from edgestream.store import tables
+from edgestream.store.store import Store, state_dir
+from edgestream.store.tables import Cut, DeadLetter, JournalRow
+from edgestream.store.thread import StoreThread
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await Store.open(tmp_path, "weather")
+    yield opened
+    await opened.close()
+
+
+def row(
+    seq: int, source: str = "source", n: int = 10, at: int = 0, raw: bytes = b"x"
+) -> JournalRow:
+    return JournalRow(seq, source, n, at, raw)
+
+
+def cut(epoch: int, seq: int = 0, **more: object) -> Cut:
+    return Cut(epoch, 0, {"source": {"seq": seq}}, {}, {}, **more)  # type: ignore[arg-type]
+
+
+async def test_what_is_journalled_comes_back_compressed_or_not(store: Store) -> None:
+    small, large = b"abc", bytes(range(256)) * 100
+    await asyncio.gather(store.append(row(1, raw=small)), store.append(row(2, "other", raw=large)))
+    assert [(r.seq, r.source, r.raw) for r in await store.blocks(0)] == [
+        (1, "source", small),
+        (2, "other", large),
+    ]
+    assert [r.seq for r in await store.blocks(1)] == [2]
+    assert len(
+        sqlite3.connect(store.path).execute("SELECT data FROM journal WHERE seq=2").fetchone()[0]
+    ) < len(large)
+
+
+async def test_what_is_asked_while_a_commit_is_in_flight_goes_into_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    commit = StoreThread._commit
+
+    def counted(self: StoreThread, connection: sqlite3.Connection, group: list[Any]) -> None:
+        groups.append(len(group))
+        time.sleep(0.05)
+        commit(self, connection, group)
+
+    monkeypatch.setattr(StoreThread, "_commit", counted)
+    await asyncio.gather(*(store.append(row(seq)) for seq in range(1, 101)))
+    assert len(await store.blocks(0)) == 100
+    assert len(groups) <= 4
+
+
+async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:
+    state = State(1, {"keys": ["a"]}, {"n": np.arange(3)})
+    batch = from_rows([{"device": "a", "n": 1}])
+    await store.save(
+        Cut(
+            1,
+            5,
+            {"source": {"seq": 7}},
+            {"outbox": {"sink": 1}},
+            {"steps.0": state},
+            [("sink", 1, batch)],
+            {},
+            [DeadLetter(1, "source", "decode", "{}", "not JSON", b"\xff")],
+        )
+    )
+    resume = await store.load()
+    assert (resume.epoch, resume.positions, resume.last_seq) == (1, {"source": {"seq": 7}}, 7)
+    assert resume.states["steps.0"].arrays["n"].tolist() == [0, 1, 2]
+    assert [(seq, rows.rows()) for seq, rows in await store.waiting("sink", 0, 10)] == [
+        (1, batch.rows())
+    ]
+    assert resume.outbox_heads == {"sink": 1}
+    await store.delivered("sink", 1)
+    assert await store.waiting("sink", 0, 10) == []
+
+
+async def test_three_generations_are_kept_and_a_damaged_one_is_passed_over(store: Store) -> None:
+    for epoch in range(1, 6):
+        state = State(1, {}, {"n": np.array([epoch])})
+        await store.save(Cut(epoch, 0, {"source": {"seq": epoch}}, {}, {"step": state}))
+    other = sqlite3.connect(store.path)
+    assert other.execute("SELECT epoch FROM checkpoints ORDER BY 1").fetchall() == [
+        (3,),
+        (4,),
+        (5,),
+    ]
+    other.execute("UPDATE states SET data = x'00' WHERE epoch = 5")
+    other.commit()
+    resume = await store.load()
+    assert resume.states["step"].arrays["n"].tolist() == [4]
+    assert (resume.positions, resume.epoch) == ({"source": {"seq": 4}}, 5)
+
+
+async def test_nothing_readable_is_refused_with_78(store: Store) -> None:
+    await store.save(Cut(1, 0, {}, {}, {"step": State(1, {}, {})}))
+    other = sqlite3.connect(store.path)
+    other.execute("UPDATE states SET data = x'00'")
+    other.commit()
+    with pytest.raises(StoreError) as caught:
+        await store.load()
+    assert caught.value.exit_code == 78
+    await store.close()
+
+
+async def test_the_journal_goes_only_below_the_oldest_checkpoint(store: Store) -> None:
+    old = 10 * tables.TAIL_NANOS
+    for seq in range(1, 11):
+        await store.append(row(seq, at=0 if seq < 10 else old))
+    for epoch, seq in enumerate([3, 5, 8, 8, 8], start=1):
+        await store.save(cut(epoch, seq))
+        kept = [r.seq for r in await store.blocks(0)]
+        oldest = {1: 3, 2: 3, 3: 3, 4: 5, 5: 8}[epoch]
+        assert kept == list(range(oldest + 1, 11))
+
+
+async def test_the_tail_that_may_be_delivered_again_is_kept(store: Store) -> None:
+    for seq in range(1, 6):
+        await store.append(row(seq, n=tables.TAIL_MESSAGES // 2 + 1, at=seq, raw=b"%d" % seq))
+    for epoch in range(1, 5):
+        await store.save(cut(epoch, 5))
+    assert await store.tail("source") == [b"4", b"5"]
+    assert await store.tail("other") == []
+
+
+async def test_one_worker_a_file(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(StoreLocked, match=f"in use by another worker \\(process {os.getpid()}\\)"):
+        await Store.open(tmp_path, "weather")
+    assert StoreLocked("").exit_code == 75
+
+
+async def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
+    code = f"""
+import asyncio
+from pathlib import Path
+from typing import Any
+from edgestream.store.store import Store
+asyncio.run(Store.open(Path({str(tmp_path)!r}), "weather"))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    await (await Store.open(tmp_path, "weather")).close()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "weather.db").write_bytes(b"not a database, certainly not one " * 100)
+    with pytest.raises(StoreError, match="not a readable state file") as caught:
+        await Store.open(tmp_path, "weather")
+    assert caught.value.exit_code == 78
+
+
+async def test_a_full_disk_fails_the_commit_and_all_that_follow(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connection: sqlite3.Connection, row: JournalRow) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+        connection.execute("CREATE TABLE filler AS SELECT randomblob(100000) AS x")
+
+    monkeypatch.setattr(tables, "append", full)
+    with pytest.raises(StoreError, match="the disk is full") as caught:
+        await store.append(row(1))
+    assert caught.value.exit_code == 74
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="the disk is full"):
+        await store.append(row(2))
+
+
+async def test_dead_letters_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_DEAD_LETTERS", 3)
+    await store.bury([DeadLetter(n, "s", "decode", "{}", "bad", b"%d" % n) for n in range(5)])
+    kept = sqlite3.connect(store.path).execute("SELECT data FROM dead_letters").fetchall()
+    assert kept == [(b"2",), (b"3",), (b"4",)]
+
+
+def test_where_state_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EDGESTREAM_STATE_DIR", str(tmp_path))
+    assert state_dir() == tmp_path
+    monkeypatch.delenv("EDGESTREAM_STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
+    assert state_dir() in (Path("/somewhere/edgestream"), Path("/var/lib/edgestream"))
+
+
+def test_the_lock_is_advisory_and_exclusive(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    from edgestream.store.lock import Lock
+
+    with pytest.raises(StoreLocked):
+        Lock(path)
+    os.close(descriptor)
+    Lock(path).release()
