@@ -60,17 +60,20 @@ class Generate(Source):
         }
     )
 
-    devices: int = option(10, help="How many devices report.", minimum=1, maximum=1_000_000)
+    devices: int = option(default=10, help="How many devices report.", minimum=1, maximum=1_000_000)
     rate: float | None = option(
-        None, help="Rows per second, all devices together; 0 is no limit.", minimum=0, maximum=1e8
+        default=None,
+        help="Rows per second, all devices together; 0 is no limit.",
+        minimum=0,
+        maximum=1e8,
     )
-    count: int | None = option(None, help="End after so many rows.", minimum=0)
-    start: str = option("now", help="Event time of the first row, ISO 8601, or now.")
-    seed: int = option(0, help="Other seeds give other values.", minimum=0)
-    prefix: str = option("sensor-", help="What the names of the devices begin with.")
-    jitter: Duration = option("0s", help="How late a row may come after its event time.")
+    count: int | None = option(default=None, help="End after so many rows.", minimum=0)
+    start: str = option(default="now", help="Event time of the first row, ISO 8601, or now.")
+    seed: int = option(default=0, help="Other seeds give other values.", minimum=0)
+    prefix: str = option(default="sensor-", help="What the names of the devices begin with.")
+    jitter: Duration = option(default="0s", help="How late a row may come after its event time.")
     signals: Sequence[SignalName] = option(
-        ("temperature", "humidity", "battery"), help="What each device measures."
+        default=("temperature", "humidity", "battery"), help="What each device measures."
     )
 
     _ctx: Context | None = state()
