@@ -1,0 +1,202 @@
+"""An MQTT connection in asyncio: `Protocol` over a `Link`, with waiting, keep-alive and limits.
+
+Rules: what has been received is always given out before the error that ended the connection; no
+more than ``LIMIT`` bytes of messages are read before they are released.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from edgestream import Clock, Disconnected
+from edgestream_connectors.mqtt import packets
+from edgestream_connectors.mqtt.address import Address, open_link
+from edgestream_connectors.mqtt.link import Link
+from edgestream_connectors.mqtt.outgoing import Outgoing
+from edgestream_connectors.mqtt.packets import Connack, Goodbye, Login, Pingresp, Puback, Suback
+from edgestream_connectors.mqtt.protocol import Block, Event, Failed, Protocol
+from edgestream_connectors.mqtt.reasons import reason
+from edgestream_connectors.mqtt.tls import Tls
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes of messages received and not yet released; reading stops beyond."""
+CONNECT_SECONDS = 10.0
+MERGED = 256 * 1024
+"""Blocks that wait are given out together up to this size."""
+_TAKEN_OVER = 0x8E
+_WANTS_CERT = "; if it requires a client certificate, set tls.cert and tls.key"
+_WANTS_TLS = "; does this port expect TLS (mqtts://)?"
+
+
+class Client:
+    """One connection; made by `connect`, used once."""
+
+    def __init__(self, address: Address, login: Login, clock: Clock) -> None:
+        """Talk to ``address`` as ``login``."""
+        self.connack = Connack(False, 0)
+        self.outgoing = Outgoing(0)
+        self.pongs = 0
+        self.link = Link(self._deliver, self.fail)
+        self._address = address
+        self._login = login
+        self._clock = clock
+        self._protocol = Protocol(login)
+        self._blocks: deque[tuple[Block, int]] = deque()
+        self._held = 0
+        self._failure = ""
+        self._answered = False
+        self._suback: Suback | None = None
+        self._changed = asyncio.Event()
+        self._pinging: asyncio.TimerHandle | None = None
+        self._silent = False
+
+    async def connect(self, tls: Tls) -> None:
+        """Connect and log in; raises `Disconnected` saying why not and what to do."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await open_link(self.link, self._address, tls)
+                await self.link.write(self._protocol.connect())
+                await self.until(lambda: self._answered)
+        except TimeoutError as error:
+            raise self._cannot(
+                f"no answer within {CONNECT_SECONDS:g} s; is it a broker?"
+            ) from error
+        answer = self.connack
+        if answer.code:
+            said = answer.properties.texts.get("reason_string", "")
+            who = f" as user {self._login.username!r}" if self._login.username else ""
+            raise self._cannot(f"the broker refused to connect{who}: {reason(answer.code, said)}")
+        self.outgoing = Outgoing(answer.limit("receive_maximum", packets.RECEIVE_MAXIMUM))
+        self._keep_alive(answer.limit("server_keep_alive", self._login.keep_alive) / 2)
+
+    async def subscribe(self, filters: Sequence[str], qos: int) -> Sequence[int]:
+        """Subscribe; returns the QoS granted for each, raises `Disconnected` if one is refused."""
+        packet_id, packet = self._protocol.subscribe(filters, qos)
+        await self.link.write(packet)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self.until(lambda: self._suback is not None)
+        except TimeoutError as error:
+            raise self._cannot("no answer to the subscription") from error
+        answer = self._suback
+        if answer is None or answer.packet_id != packet_id or len(answer.codes) != len(filters):
+            raise self._cannot("the answer to the subscription does not belong to it")
+        refused = [
+            f"{name!r}: {reason(code, answer.said)}"
+            for name, code in zip(filters, answer.codes, strict=True)
+            if code >= 0x80
+        ]
+        if refused:
+            raise Disconnected(f"{self._address.url} refused to subscribe " + ", ".join(refused))
+        return answer.codes
+
+    async def take(self) -> tuple[Block, int]:
+        """The messages that came, as one block, and when (ns); waits for some."""
+        await self.until(lambda: bool(self._blocks))
+        block, received = self._blocks.popleft()
+        size = len(block.raw)
+        more: list[Block] = []
+        while self._blocks and size + len(self._blocks[0][0].raw) <= MERGED:
+            later = self._blocks.popleft()[0]
+            block.messages.extend(later.messages)
+            size += len(later.raw)
+            more.append(later)
+        if more:
+            block.raw = b"".join((block.raw, *(later.raw for later in more)))
+            block.acks = b"".join((block.acks, *(later.acks for later in more)))
+        return block, received
+
+    def release(self, size: int) -> None:
+        """Messages of ``size`` bytes are done with: there is room for others."""
+        self._held -= size
+        self._silent = False  # answers that could not be read while reading was blocked may follow
+        self.link.block(self._held >= LIMIT)
+
+    def alive(self) -> None:
+        """Raise `Disconnected` if the connection is gone."""
+        if self._failure:
+            raise Disconnected(self._failure)
+
+    def ping(self) -> None:
+        """Ask for an answer, which counts up ``pongs`` after everything sent was read."""
+        self.link.send(packets.PING)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something received makes ``condition`` true; raises `Disconnected`."""
+        while not condition():
+            self.alive()
+            self._changed.clear()
+            await self._changed.wait()
+
+    def fail(self, why: str) -> None:
+        """The connection is of no use any more; the first reason counts."""
+        if self._failure:
+            return
+        if self._pinging is not None:
+            self._pinging.cancel()
+        if not self._answered and "certificate" not in why:
+            # what a connection that ends before the first answer may mean
+            why += _WANTS_CERT if self._address.tls else _WANTS_TLS
+        self._failure = f"lost {self._address.url}: {why}"
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Say goodbye and close; safe after anything."""
+        if not self._failure:
+            self.link.send(packets.disconnect(v5=self._login.v5))
+        self.fail("closed by this side")
+        await self.link.close()
+
+    def _deliver(self, data: bytes) -> bool:
+        """A read came; says whether it held messages."""
+        self._silent = False
+        held = self._held
+        for event in self._protocol.receive(data):
+            self._handle(event)
+        self._changed.set()
+        if self._held >= LIMIT:
+            self.link.block(True)
+        return self._held > held
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Block):
+            self._blocks.append((event, self._clock.wall()))
+            self._held += len(event.raw)
+        elif isinstance(event, Puback):
+            self.outgoing.answered(event)
+        elif isinstance(event, Pingresp):
+            self.pongs += 1
+        elif isinstance(event, Connack):
+            self.connack = event
+            self._answered = True
+        elif isinstance(event, Suback):
+            self._suback = event
+        elif isinstance(event, Goodbye):
+            why = reason(event.code, event.said)
+            if event.code == _TAKEN_OVER:
+                why = (
+                    f"another client uses the client id {self._login.client_id!r}; "
+                    "give each worker a client_id of its own"
+                )
+            self.fail(f"the broker ended the connection: {why}")
+        elif isinstance(event, Failed):
+            self.link.send(packets.disconnect(0x82, v5=self._login.v5))
+            self.fail(f"the broker broke the MQTT protocol: {event.message}")
+
+    def _keep_alive(self, seconds: float) -> None:
+        """Ping every ``seconds``; silence in between, though reading went on, ends it."""
+        if not seconds or self._failure:
+            return
+        if self._silent and not self.link.blocked:
+            self.fail(f"no answer to a ping within {seconds:g} s")
+            self.link.abort()
+            return
+        self._silent = not self.link.blocked
+        self.ping()
+        loop = asyncio.get_running_loop()
+        self._pinging = loop.call_later(seconds, self._keep_alive, seconds)
+
+    def _cannot(self, why: str) -> Disconnected:
+        return Disconnected(f"cannot use {self._address.url}: {why}")

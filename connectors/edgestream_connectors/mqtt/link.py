@@ -1,0 +1,115 @@
+"""One TCP or TLS connection: the pace of reading, the pressure of writing, and why it ended.
+
+Rule of reading: every socket read is handed on as one block; after a block with messages reading
+pauses for ``linger``, so that the next block is a large one: waking up for every message costs
+several times what the message does. A read that filled its buffer is followed by the next at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from edgestream_connectors.mqtt import tls
+
+FULL_READ = 224 * 1024
+"""A read of this size had more behind it: asyncio reads 256 KiB, TLS hands on a little less."""
+
+
+class Link(asyncio.Protocol):
+    """The transport's side of a connection."""
+
+    def __init__(self, deliver: Callable[[bytes], bool], lost: Callable[[str], None]) -> None:
+        """``deliver`` takes a block and says whether to linger; ``lost`` takes why it ended."""
+        self.linger = 0.0
+        self._deliver = deliver
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._socket: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.blocked = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed = asyncio.Event()
+
+    def attach(self, transport: asyncio.Transport, below: asyncio.Transport) -> None:
+        """Write to ``transport``; pause reading ``below``, the socket itself also under TLS."""
+        self._transport, self._socket = transport, below
+
+    def data_received(self, data: bytes) -> None:
+        """Hand a block on, then pause unless there is more to read already."""
+        linger = self._deliver(data) and self.linger > 0 and len(data) < FULL_READ
+        if linger and self._timer is None and self._socket is not None:
+            self._socket.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self.linger, self._lingered)
+
+    def _lingered(self) -> None:
+        self._timer = None
+        if not self.blocked and self._socket is not None:
+            self._socket.resume_reading()
+
+    def block(self, blocked: bool) -> None:
+        """Stop reading until told to go on."""
+        if blocked == self.blocked or self._socket is None:
+            return
+        self.blocked = blocked
+        if blocked:
+            self._socket.pause_reading()
+        elif self._timer is None:
+            self._socket.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say why, and let nobody wait any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._closed.set()
+        self._writable.set()
+        self._lost(why_lost(exc))
+
+    def pause_writing(self) -> None:
+        """The send buffer is full."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._writable.set()
+
+    async def write(self, data: bytes) -> None:
+        """Send, and wait while the send buffer is full."""
+        self.send(data)
+        await self._writable.wait()
+
+    def send(self, data: bytes) -> None:
+        """Send without waiting; what cannot be sent any more is dropped."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def close(self, seconds: float = 1.0) -> None:
+        """Send what is buffered and close; cut the connection if that takes too long."""
+        if self._transport is None:
+            return
+        self.linger = 0.0
+        self.block(False)
+        self._transport.close()
+        try:
+            await asyncio.wait_for(self._closed.wait(), seconds)
+        except TimeoutError:
+            self.abort()
+
+
+def why_lost(error: Exception | None) -> str:
+    """Why a connection ended, in words."""
+    if error is None:
+        return "the server closed the connection"
+    if hasattr(error, "reason") and hasattr(error, "library"):
+        return tls.explain(error)  # type: ignore[arg-type]
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "the connection was reset"
+    return str(getattr(error, "strerror", None) or error).lower()
