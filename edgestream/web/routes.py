@@ -30,6 +30,7 @@ FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "/charts.js": ("charts.js", _SCRIPT),
         "/format.js": ("format.js", _SCRIPT),
         "/graph.js": ("graph.js", _SCRIPT),
+        "/layout.js": ("layout.js", _SCRIPT),
         "/sinks.js": ("sinks.js", _SCRIPT),
         "/icon.svg": ("icon.svg", "image/svg+xml"),
         "/style.css": ("style.css", _STYLE),

@@ -306,6 +306,7 @@ async def test_ranges_are_not_cut(server: Server) -> None:
         ("/charts.js", b"text/javascript", b"//"),
         ("/format.js", b"text/javascript", b"//"),
         ("/graph.js", b"text/javascript", b"//"),
+        ("/layout.js", b"text/javascript", b"//"),
         ("/sinks.js", b"text/javascript", b"//"),
         ("/style.css", b"text/css", b"/*"),
         ("/icon.svg", b"image/svg+xml", b"<svg"),

@@ -138,8 +138,8 @@ class Panel {
     const { watermark, lag } = pipeline;
     const [time, day] = watermark === null ? ["–", ""] : clock(watermark, now).split(" ").reverse();
     this.tile("Event time", time, watermark === null ? "no event yet" : `${day ? `${day} ` : ""}UTC, ${duration(lag ?? now - watermark)} behind`);
-    this.tile("Late", number(pipeline.late), "after their window", pipeline.late ? "warn" : "");
-    this.tile("Dead letters", number(pipeline.dead_letters), "edgestream dlq ls", pipeline.dead_letters ? "bad" : "");
+    this.tile("Late", number(pipeline.late), "after the window", pipeline.late ? "warn" : "");
+    this.tile("Dead letters", number(pipeline.dead_letters), "rows set aside", pipeline.dead_letters ? "bad" : "");
     this.tile("Spooled", size(pipeline.spooled), "waiting for a sink", pipeline.spooled ? "warn" : "");
     this.tile("Checkpoints", number(pipeline.checkpoints), "since the start");
   }

@@ -120,9 +120,9 @@ export class Charts {
       legend: { show: false },
       focus: { alpha: 0.15 },
       cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { y: { range: (_, low, high) => padded(low, high) } },
+      scales: { x: { range: around }, y: { range: (_, low, high) => padded(low, high) } },
       axes: [
-        { ...axis, space: 64, gap: 6, size: 32, grid: { show: false }, values: (_, ticks) => ticks.map(hour) },
+        { ...axis, space: 64, gap: 6, size: 32, grid: { show: false }, values: (_, ticks) => hours(ticks) },
         { ...axis, space: 28, gap: 6, size: 54, values: (_, ticks) => ticks.map(number) },
       ],
       series: [{}, ...lines.map((line, index) => ({
@@ -143,15 +143,20 @@ export class Charts {
   }
 }
 
+/** All times; around a lone one a minute, where uPlot would show a day. */
+function around({ data: [xs] }, low, high) {
+  return xs.length === 1 ? [xs[0] - 30, xs[0] + 30] : [low, high];
+}
+
 function padded(low, high) {
   if (low === null) return [0, 1];
   const room = (high - low || Math.abs(high) || 1) * 0.08;
   return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
 }
 
-function hour(seconds) {
-  const text = new Date(seconds * 1000).toISOString();
-  return text.slice(17, 19) === "00" ? text.slice(11, 16) : text.slice(11, 19);
+function hours(ticks) {
+  const whole = ticks.every((seconds) => seconds % 60 === 0);
+  return ticks.map((seconds) => new Date(seconds * 1000).toISOString().slice(11, whole ? 16 : 19));
 }
 
 /** The values under the pointer, highest first, beside the pointer. */

@@ -109,7 +109,9 @@ export class Sink {
 }
 
 function shown(value, digits) {
-  if (typeof value === "number" && Math.abs(value) < 1e9 && digits <= 6) return value.toFixed(digits);
+  const size = Math.abs(value);
+  const plain = typeof value === "number" && digits <= 6 && size < 1e9 && (size === 0 || size >= 10 ** -digits);
+  if (plain) return value.toFixed(digits);
   return typeof value === "object" && value !== null ? JSON.stringify(value) : value === null ? "–" : String(value);
 }
 
