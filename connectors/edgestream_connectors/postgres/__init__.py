@@ -1,0 +1,5 @@
+"""Rows into PostgreSQL."""
+
+from edgestream_connectors.postgres.sink import Postgres
+
+__all__ = ["Postgres"]
