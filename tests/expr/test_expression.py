@@ -103,8 +103,23 @@ def test_text_is_coded(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["a + 1", "a > 1", "s == 'x'", "upper(s)", "concat(s, a)", "1", "'x'", "nowhere", "hour(t)"]
-    + ["if(a > 1, s, 'x')", "coalesce(a, 0)", "s in ('x')", "s < 'x'", "text(a)", "length(s)"],
+    [
+        "a + 1",
+        "a > 1",
+        "s == 'x'",
+        "upper(s)",
+        "concat(s, a)",
+        "1",
+        "'x'",
+        "nowhere",
+        "hour(t)",
+        "if(a > 1, s, 'x')",
+        "coalesce(a, 0)",
+        "s in ('x')",
+        "s < 'x'",
+        "text(a)",
+        "length(s)",
+    ],
 )
 def test_no_rows(text):
     like = from_rows([{"a": 1.0, "s": "x"}]).with_columns(t=np.array([0], "datetime64[us]"))
