@@ -191,12 +191,11 @@ class _Children:
 
     async def until(self, main: asyncio.Task[None]) -> None:
         """Wait for ``main``; whatever fails first is raised."""
-        while not main.done():
-            await asyncio.wait(
-                {task for task in self._tasks if not task.done()},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+        while True:
             for task in self._tasks:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     task.result()
-        main.result()
+            if main.done():
+                return
+            pending = {task for task in self._tasks if not task.done()}
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

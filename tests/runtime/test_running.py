@@ -42,7 +42,7 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 @contextlib.asynccontextmanager
 async def running(spec: PipelineSpec, folder: Path):  # type: ignore[no-untyped-def]
     made = Running(spec, folder, SystemClock())
-    task = asyncio.create_task(made.run(grace=5))
+    task = asyncio.create_task(made.run(grace=1))
     try:
         yield made
         if not task.done():
@@ -78,7 +78,7 @@ async def test_a_bounded_source_ends_the_pipeline(tmp_path: Path) -> None:
 async def test_state_survives_a_graceful_stop(tmp_path: Path) -> None:
     wire, table = Wire([[message("a", 1)]]), Table()
     async with running(pipeline(wire, Memory(table), Tally()), tmp_path) as made:
-        await until(lambda: made.task is not None and wire.acknowledged == [1])
+        await until(lambda: wire.acknowledged == [1])
     wire.blocks += [[message("a", 2)], [message("a", 20)]]
     async with running(pipeline(wire, Memory(table), Tally()), tmp_path):
         await until(lambda: bool(table.rows))
@@ -120,7 +120,7 @@ async def test_rows_wait_in_the_state_file_while_the_sink_is_gone(tmp_path: Path
     wire, table = Wire([[message("a", 1)], [message("b", 2)]]), Table()
     table.fail = [Disconnected("the database is down")] * 1_000_000
     async with running(pipeline(wire, Memory(table)), tmp_path) as made:
-        await until(lambda: made.task.checkpoints > 0 and wire.acknowledged[-1:] == [2])
+        await until(lambda: made.task and made.task.checkpoints and wire.acknowledged[-1:] == [2])
         status = made.writers["sink"].status
         assert (status.state, status.message) == ("waiting", "the database is down")
     assert table.rows == []
