@@ -26,6 +26,7 @@ from edgestream.schema import Schema
 
 P = ParamSpec("P")
 
+_BATCH_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _OPTION_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -38,7 +39,7 @@ class FunctionOperator(Generic[P]):
     def __post_init__(self) -> None:
         """Refuse a function that cannot be a step, and look like it otherwise."""
         batch, *rest = inspect.signature(self.function).parameters.values() or (None,)
-        if batch is None or batch.kind not in (*_OPTION_KINDS, inspect.Parameter.POSITIONAL_ONLY):
+        if batch is None or batch.kind not in _BATCH_KINDS:
             raise TypeError(f"{self.reference}: the first parameter takes the batch")
         for parameter in rest:
             if parameter.kind not in _OPTION_KINDS:
