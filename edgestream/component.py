@@ -13,7 +13,17 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, dataclass_transform
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 from edgestream.batch import Batch
 from edgestream.clock import Clock
@@ -132,6 +142,10 @@ class Component(ABC):
 
     def check(self) -> None:
         """Raise `ConfigError` where fields do not fit together."""
+
+    def fresh(self) -> Self:
+        """The same configuration without running state, so that a spec stays a value."""
+        return cast("Self", dataclasses.replace(cast("Any", self)))
 
     def label(self) -> str:
         """A few words for a picture of the pipeline; never a secret."""

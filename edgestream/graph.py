@@ -7,13 +7,12 @@ name is an error before anything runs) and tells each codec which columns are us
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TypeAlias
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Codec, Component, Operator, Outputs, Sink, Source, State
+from edgestream.component import MAIN, Codec, Operator, Outputs, Sink, Source, State
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Time, Watermark
 from edgestream.operators.function import Use
@@ -23,7 +22,6 @@ from edgestream.spec import PipelineSpec
 Arrived: TypeAlias = list[tuple[str, Batch]]
 """What reached sinks: (sink, rows) in order."""
 REJECTED = "rejected"
-C = TypeVar("C", bound=Component)
 
 
 @dataclass(slots=True)
@@ -134,8 +132,8 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     entries = {
         name: Entry(
             name,
-            _copy(source.component),
-            _copy(source.decode or default_codec),
+            source.component.fresh(),
+            (source.decode or default_codec).fresh(),
             source.time,
             Watermark(source.time),
         )
@@ -145,13 +143,13 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     for name in _in_order(spec):
         feeds = [_origin(spec, given) for given in spec.streams[name].inputs]
         for index, step in enumerate(spec.streams[name].steps):
-            node = Node(f"{name}.{index}", _copy(step), feeds)
+            node = Node(f"{name}.{index}", step.fresh(), feeds)
             nodes[node.id] = node
             feeds = [node.id]
     exits = {
         name: Exit(
             name,
-            _copy(sink.component),
+            sink.component.fresh(),
             [_origin(spec, given) for given in sink.inputs],
         )
         for name, sink in spec.sinks.items()
@@ -162,11 +160,6 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     _follow(graph)
     _project(graph)
     return graph
-
-
-def _copy(component: C) -> C:
-    """The same configuration without running state, so that a spec stays a value."""
-    return cast("C", dataclasses.replace(cast("Any", component)))
 
 
 def _in_order(spec: PipelineSpec) -> Iterable[str]:

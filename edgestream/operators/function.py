@@ -13,7 +13,7 @@ import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, cast
+from typing import Any, Concatenate, Generic, ParamSpec, Self, cast
 
 import numpy as np
 
@@ -151,6 +151,12 @@ class Use(Operator):
         except ConfigError as error:
             raise ConfigError(problem.under("with") for problem in error.problems) from error
         self._operator = found
+
+    def fresh(self) -> Self:
+        """The same step; a function given in Python stays with it."""
+        made = super().fresh()
+        made._operator, made._options = self._operator, self._options
+        return made
 
     def resolve(self, allowed: Sequence[str]) -> None:
         """Import the function if its module is allowed; raises `ConfigError`.
