@@ -48,8 +48,6 @@ from edgestream.errors import (
 from edgestream.schema import ColumnKind, Schema
 
 if TYPE_CHECKING:
-    from edgestream_connectors.mqtt import Mqtt, MqttSink
-
     from edgestream.aggregate import (
         Aggregate,
         count,
@@ -61,6 +59,7 @@ if TYPE_CHECKING:
         stddev,
         sum,  # noqa: A004
     )
+    from edgestream.building import Pipeline, pipeline
     from edgestream.codecs.csv import Csv
     from edgestream.codecs.json import Json
     from edgestream.codecs.raw import Raw
@@ -73,7 +72,6 @@ if TYPE_CHECKING:
     from edgestream.operators.set import Set
     from edgestream.operators.where import Where
     from edgestream.operators.window import Window
-    from edgestream.pipeline import Pipeline, pipeline
     from edgestream.runtime.run import run, run_async
     from edgestream.sinks.file import FileSink
     from edgestream.sinks.sqlite import Sqlite
@@ -81,6 +79,7 @@ if TYPE_CHECKING:
     from edgestream.sources.file import File
     from edgestream.sources.generate import Generate
     from edgestream.spec import PipelineSpec, Spool
+    from edgestream_connectors.mqtt import Mqtt, MqttSink
 
 _LATER = {
     "Aggregate": "edgestream.aggregate",
@@ -93,7 +92,7 @@ _LATER = {
     "Json": "edgestream.codecs.json",
     "Mqtt": "edgestream_connectors.mqtt",
     "MqttSink": "edgestream_connectors.mqtt",
-    "Pipeline": "edgestream.pipeline",
+    "Pipeline": "edgestream.building",
     "PipelineSpec": "edgestream.spec",
     "Raw": "edgestream.codecs.raw",
     "Rename": "edgestream.operators.rename",
@@ -113,7 +112,7 @@ _LATER = {
     "mean": "edgestream.aggregate",
     "min": "edgestream.aggregate",
     "operator": "edgestream.operators.function",
-    "pipeline": "edgestream.pipeline",
+    "pipeline": "edgestream.building",
     "run": "edgestream.runtime.run",
     "run_async": "edgestream.runtime.run",
     "stddev": "edgestream.aggregate",

@@ -14,10 +14,10 @@ import numpy as np
 
 from edgestream import MqttSink
 from edgestream.batch import Batch, Column
+from edgestream.building import pipeline
 from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
 from edgestream.operators.function import operator
-from edgestream.pipeline import pipeline
 from edgestream.runtime.worker import Settings, Worker
 from edgestream.sources.generate import Generate
 from edgestream.spec import PipelineSpec

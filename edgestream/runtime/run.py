@@ -12,7 +12,7 @@ from edgestream.spec import PipelineSpec
 from edgestream.store.store import state_dir as default_state_dir
 
 if TYPE_CHECKING:
-    from edgestream.pipeline import Pipeline
+    from edgestream.building import Pipeline
 
 
 async def run_async(spec: PipelineSpec, *, state_dir: str | None = None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from edgestream.batch import Batch
 from edgestream.component import State
 from edgestream.errors import StoreError
-from edgestream.state import decode_batch, decode_state, encode_batch, encode_state
+from edgestream.packing import decode_batch, decode_state, encode_batch, encode_state
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -4,7 +4,7 @@ import pytest
 from edgestream.batch import Batch, Strings
 from edgestream.component import State
 from edgestream.errors import StoreError
-from edgestream.state import decode_batch, decode_state, encode_batch, encode_state
+from edgestream.packing import decode_batch, decode_state, encode_batch, encode_state
 
 
 def test_a_snapshot_comes_back() -> None:
