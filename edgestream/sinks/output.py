@@ -1,0 +1,170 @@
+"""A file that rows are appended to, whose committed size is kept in a small file beside it.
+
+Opening it again cuts off whatever came after the last commit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import zlib
+from pathlib import Path
+
+from edgestream.batch import Batch
+from edgestream.component import Token
+from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal
+from edgestream.sinks.cells import good_rows, without_columns
+from edgestream.sinks.committed import Committed, force
+from edgestream.sinks.disk import in_words
+from edgestream.sinks.text import csv_lines, csv_text, json_lines, writable
+
+SPILL = 1024 * 1024
+"""Rows are held in memory up to this many bytes before they are written."""
+_GZIP = 16 + zlib.MAX_WBITS
+_MAX_HEADER = 1024 * 1024
+
+
+class Output:
+    """An open file; every method is called in one thread.
+
+    ``_end`` is how far the file is written and ``_pending`` what comes next, so a write that
+    fails can be made again.
+    """
+
+    def __init__(self, path: str, *, as_csv: bool, id: str, log: logging.Logger) -> None:  # noqa: A002
+        """Nothing is opened yet; ``id`` is the key of the token."""
+        self._path = Path(path)
+        self._committed = Committed(self._path)
+        self._as_csv = as_csv
+        self._gzip = path.endswith(".gz")
+        self._id = id
+        self._log = log
+        self._fd = -1
+        self._end = 0
+        self._pending = bytearray()
+        self._squeeze: zlib._Compress | None = None
+        self._names: list[str] | None = None
+
+    def open(self) -> Token | None:
+        """Open or create the file, cut off what was not committed; the last token of the id."""
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._end = self._restore()
+            if self._end:
+                self._go_on()
+        except BlockingIOError as error:
+            words = f"{self._path} is being written by another process; waiting for it to end"
+            raise Disconnected(words) from error
+        except OSError as error:
+            raise in_words(error, str(self._path)) from error
+        return self._committed.tokens.get(self._id)
+
+    def write(self, batch: Batch) -> dict[int, str]:
+        """Take the rows; those that can never be written, with why."""
+        if len(batch) == 0:
+            return {}
+        if len(self._pending) > SPILL:
+            self._spill()
+        fit, reasons = writable(batch)
+        if not self._as_csv:
+            self._add(json_lines(good_rows(fit, reasons)))
+            return reasons
+        if self._names is None:
+            self._names = list(fit.columns)
+            self._add(csv_text([self._names]))
+        for name in fit.columns:
+            if name not in self._names:
+                why = f"the file has no column {name!r}: a CSV file keeps the columns it began with"
+                reasons |= without_columns(batch, {name: why})
+        self._add(csv_lines(good_rows(fit, reasons), self._names))
+        return reasons
+
+    def flush(self, token: Token | None) -> None:
+        """Force the rows to the disk, then say so together with the token."""
+        if self._squeeze is not None:
+            self._pending += self._squeeze.flush()
+            self._squeeze = None
+        self._spill()
+        if token is None and self._end == self._committed.size:
+            return
+        force(self._fd, self._path)
+        if token is not None:
+            self._committed.tokens[self._id] = token
+        self._committed.size = self._end
+        self._committed.write()
+
+    def close(self) -> None:
+        """Close the file; the next open cuts off what was not flushed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _restore(self) -> int:
+        """Read what is committed and cut off the rest; how far the file is good."""
+        size = os.fstat(self._fd).st_size
+        known = self._committed.read()
+        committed = self._committed.size if known else size
+        if size > committed:
+            os.ftruncate(self._fd, committed)
+        elif 0 < size < committed:
+            words = f"{self._path} has {size} bytes but {committed} were committed: it was changed"
+            remedy = f"put it back, or move it and {self._committed.path} away"
+            raise Fatal(f"{words}; {remedy}", EXIT_CONFIG)
+        elif size < committed:
+            self._log.warning("%s was moved away or emptied; it begins anew", self._path)
+        if not known or size < committed:
+            # From now on the file is cut at its present end, should nothing be committed.
+            self._committed.size = size
+            self._committed.write()
+        return self._committed.size
+
+    def _go_on(self) -> None:
+        """Get ready to append to rows that are there."""
+        if self._as_csv:
+            self._names = _header(self._path)
+        if not self._gzip and os.pread(self._fd, 1, self._end - 1) != b"\n":
+            self._add(b"\n")
+
+    def _add(self, data: bytes) -> None:
+        if self._gzip:
+            if self._squeeze is None:
+                self._squeeze = zlib.compressobj(wbits=_GZIP)
+            data = self._squeeze.compress(data)
+        self._pending += data
+
+    def _spill(self) -> None:
+        """Write what is pending; where that fails the file is as before."""
+        self._look()
+        try:
+            with memoryview(self._pending) as data:
+                done = 0
+                while done < len(data):
+                    done += os.pwrite(self._fd, data[done:], self._end + done)
+        except OSError as error:
+            os.ftruncate(self._fd, self._end)
+            raise in_words(error, str(self._path)) from error
+        self._end += done
+        self._pending.clear()
+
+    def _look(self) -> None:
+        """Raise `Disconnected` where the open file is no more the one that people see."""
+        if self._fd < 0:
+            raise Disconnected(f"{self._path} is not open")
+        mine = os.fstat(self._fd)
+        if not self._path.exists() or self._path.stat().st_ino != mine.st_ino:
+            os.ftruncate(self._fd, min(mine.st_size, self._committed.size))
+            raise Disconnected(f"{self._path} was moved away; it begins anew")
+        if mine.st_size != self._end:
+            raise Disconnected(f"{self._path} was changed by another program")
+
+
+def _header(path: Path) -> list[str]:
+    """The column names of a CSV file."""
+    import csv  # noqa: PLC0415 - only where a file needs it
+    import gzip  # noqa: PLC0415
+
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        line = file.readline(_MAX_HEADER).decode("utf-8", "replace")
+    return next(csv.reader([line]), [])
