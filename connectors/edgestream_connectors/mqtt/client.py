@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from edgestream import Clock, Disconnected
 from edgestream_connectors.mqtt import packets
 from edgestream_connectors.mqtt.address import Address, open_link
-from edgestream_connectors.mqtt.link import Link
+from edgestream_connectors.mqtt.link import CLOSED, Link
 from edgestream_connectors.mqtt.outgoing import Outgoing
 from edgestream_connectors.mqtt.packets import Connack, Goodbye, Login, Pingresp, Puback, Suback
 from edgestream_connectors.mqtt.protocol import Block, Event, Failed, Protocol
@@ -26,8 +26,6 @@ CONNECT_SECONDS = 10.0
 MERGED = 256 * 1024
 """Blocks that wait are given out together up to this size."""
 _TAKEN_OVER = 0x8E
-_WANTS_CERT = "; if it requires a client certificate, set tls.cert and tls.key"
-_WANTS_TLS = "; does this port expect TLS (mqtts://)?"
 
 
 class Client:
@@ -69,7 +67,7 @@ class Client:
             who = f" as user {self._login.username!r}" if self._login.username else ""
             raise self._cannot(f"the broker refused to connect{who}: {reason(answer.code, said)}")
         self.outgoing = Outgoing(answer.limit("receive_maximum", packets.RECEIVE_MAXIMUM))
-        self._keep_alive(answer.limit("server_keep_alive", self._login.keep_alive) / 2)
+        self._in(answer.limit("server_keep_alive", self._login.keep_alive) / 2)
 
     async def subscribe(self, filters: Sequence[str], qos: int) -> Sequence[int]:
         """Subscribe; returns the QoS granted for each, raises `Disconnected` if one is refused."""
@@ -136,9 +134,8 @@ class Client:
             return
         if self._pinging is not None:
             self._pinging.cancel()
-        if not self._answered and "certificate" not in why:
-            # what a connection that ends before the first answer may mean
-            why += _WANTS_CERT if self._address.tls else _WANTS_TLS
+        if why == CLOSED:
+            why += self._perhaps()
         self._failure = f"lost {self._address.url}: {why}"
         self._changed.set()
 
@@ -186,17 +183,27 @@ class Client:
             self.fail(f"the broker broke the MQTT protocol: {event.message}")
 
     def _keep_alive(self, seconds: float) -> None:
-        """Ping every ``seconds``; silence in between, though reading went on, ends it."""
-        if not seconds or self._failure:
-            return
+        """Ping after each ``seconds``; silence until the next, though reading went on, ends it."""
         if self._silent and not self.link.blocked:
             self.fail(f"no answer to a ping within {seconds:g} s")
             self.link.abort()
             return
         self._silent = not self.link.blocked
         self.ping()
-        loop = asyncio.get_running_loop()
-        self._pinging = loop.call_later(seconds, self._keep_alive, seconds)
+        self._in(seconds)
+
+    def _in(self, seconds: float) -> None:
+        if seconds and not self._failure:
+            loop = asyncio.get_running_loop()
+            self._pinging = loop.call_later(seconds, self._keep_alive, seconds)
+
+    def _perhaps(self) -> str:
+        """What it may mean that the server closes the connection without a word."""
+        if self._answered:
+            return f"; if this repeats, is the client id {self._login.client_id!r} used twice?"
+        if self._address.tls:
+            return "; if it requires a client certificate, set tls.cert and tls.key"
+        return "; does this port expect TLS (mqtts://)?"
 
     def _cannot(self, why: str) -> Disconnected:
         return Disconnected(f"cannot use {self._address.url}: {why}")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from edgestream_connectors.mqtt import tls
 
+CLOSED = "the server closed the connection"
 FULL_READ = 224 * 1024
 """A read of this size had more behind it: asyncio reads 256 KiB, TLS hands on a little less."""
 
@@ -107,9 +108,9 @@ class Link(asyncio.Protocol):
 def why_lost(error: Exception | None) -> str:
     """Why a connection ended, in words."""
     if error is None:
-        return "the server closed the connection"
+        return CLOSED
     if hasattr(error, "reason") and hasattr(error, "library"):
         return tls.explain(error)  # type: ignore[arg-type]
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "the connection was reset"
+        return CLOSED
     return str(getattr(error, "strerror", None) or error).lower()

@@ -110,6 +110,9 @@ class Protocol:
                     runs.append((position, stop))
                     position = stop
                     continue
+            if not self._connected and data[position] != packets.CONNACK << 4:
+                first = data[position : position + 16]
+                raise ProtocolError(f"the first packet is not CONNACK: {first!r}")
             span = publish.length_at(data, position)
             if span is None:
                 self._needed = len(data) - position + 1
@@ -127,12 +130,10 @@ class Protocol:
     def _control(self, data: bytes, start: int, body: int, stop: int) -> Event:
         """One whole packet that is not a good PUBLISH."""
         kind, flags = data[start] >> 4, data[start] & 15
-        if kind == packets.CONNACK and not self._connected and not flags:
+        if not self._connected:
             answer = packets.read_connack(data[body:stop], v5=self.login.v5)
             self._connected = answer.code == 0
             return answer
-        if not self._connected:
-            raise ProtocolError(f"the first packet is not CONNACK (first byte 0x{data[start]:02X})")
         if kind == packets.PUBLISH:
             publish.read_packet(data, start, self.login.v5)
             raise ProtocolError("PUBLISH: the packet is malformed")

@@ -30,8 +30,8 @@ _START = struct.Struct(">BBH")
 class Messages:
     """What PUBLISH packets hold, in the order they came.
 
-    ``ids`` are the packet ids of those with QoS 1; ``again`` says whether any was marked as sent
-    before (DUP).
+    ``ids`` are the packet ids of those with QoS 1; ``again`` says whether any may have been marked
+    as sent before (DUP).
     """
 
     payloads: list[bytes] = field(default_factory=list)

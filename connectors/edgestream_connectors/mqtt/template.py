@@ -38,7 +38,7 @@ class Template:
             raise ValueError(f"{text!r}: a topic to publish to holds no wildcard")
         if "{" in plain or "}" in plain:
             raise ValueError(
-                f"{text!r}: braces stand around a column name, as in alerts/{{device}}"
+                f"{text!r}: braces in a topic hold a column name, as in alerts/{{device}}"
             )
         return cls(literals, names)
 

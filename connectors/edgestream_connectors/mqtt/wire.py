@@ -36,7 +36,7 @@ class Reader:
         """The next ``size`` bytes."""
         stop = self._position + size
         if stop > self._end:
-            raise ProtocolError(f"{self._what}: the {field} runs past the end of the packet")
+            raise ProtocolError(f"{self._what}: the packet ends within the {field}")
         taken = self._data[self._position : stop]
         self._position = stop
         return taken

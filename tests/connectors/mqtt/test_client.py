@@ -1,0 +1,291 @@
+"""The connection: pace of reading, keep-alive, limits, and every way it can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from edgestream import Disconnected, SystemClock
+from edgestream_connectors.mqtt import client as client_module
+from edgestream_connectors.mqtt.address import Address
+from edgestream_connectors.mqtt.client import Client
+from edgestream_connectors.mqtt.link import FULL_READ, Link
+from edgestream_connectors.mqtt.packets import Login
+from edgestream_connectors.mqtt.tls import Tls
+from tests.connectors.mqtt.other_side import scripted
+from tests.connectors.mqtt.packets_for_tests import CONNACK_5, published
+
+SUBACK = b"\x90\x04\x00\x01\x00\x01"
+
+
+def client(port: int, **login: object) -> Client:
+    given = {"client_id": "me", **login}
+    return Client(Address.of(f"mqtt://127.0.0.1:{port}"), Login(**given), SystemClock())  # type: ignore[arg-type]
+
+
+async def failure(*answers: bytes, hang_up: bool = False, **login: object) -> str:
+    """What a client says that connects, subscribes and waits for a message."""
+    async with scripted(*answers, hang_up=hang_up) as server:
+        one = client(server.port, **login)
+        with pytest.raises(Disconnected) as caught:
+            await received(one)
+        await one.close()
+        return str(caught.value)
+
+
+async def received(one: Client) -> None:
+    await one.connect(Tls())
+    await one.subscribe(["a/#"], 1)
+    await one.take()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0x80, "refused to connect: unspecified error"),
+        (0x84, "this version of MQTT is not supported; try version: '3.1.1'"),
+        (0x85, "the client id is not valid; set another client_id"),
+        (0x87, "not authorised; check username and password, and the broker's access list"),
+        (0x88, "the server is unavailable"),
+        (0x8A, "banned"),
+        (0x9F, "the connection rate is too high"),
+        (0xFE, "reason 0xFE"),
+    ],
+)
+async def test_refused_logins(code: int, words: str) -> None:
+    assert words in await failure(bytes((0x20, 3, 0, code, 0)))
+
+
+async def test_bad_password_names_the_user_but_not_the_password() -> None:
+    said = await failure(b"\x20\x03\x00\x86\x00", username="anna", password="hunter2")
+    assert "as user 'anna': bad user name or password; check username and password" in said
+    assert "hunter2" not in said
+    assert "hunter2" not in repr(Login("x", password="hunter2"))
+
+
+async def test_reason_strings_are_shown() -> None:
+    said = await failure(b"\x20\x0c\x00\x89\x09\x1f\x00\x06no way")
+    assert "the server is busy ('no way')" in said
+
+
+async def test_refused_filters_are_named() -> None:
+    said = await failure(CONNACK_5, b"\x90\x04\x00\x01\x00\x87")
+    assert "refused to subscribe 'a/#': not authorised" in said
+
+
+async def test_an_answer_to_another_subscription() -> None:
+    assert "does not belong to it" in await failure(CONNACK_5, b"\x90\x04\x00\x09\x00\x01")
+    assert "does not belong to it" in await failure(CONNACK_5, b"\x90\x05\x00\x01\x00\x01\x01")
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (b"\xe0\x01\x8e", "another client uses the client id 'me'; give each worker a client_id"),
+        (b"\xe0\x01\x8b", "the broker ended the connection: the server is shutting down"),
+        (b"\xe0\x00", "the broker ended the connection: normal end"),
+        (
+            b"\x34\x06\x00\x01a\x00\x01\x00",
+            "protocol: PUBLISH: a message with QoS 2 came",
+        ),
+    ],
+)
+async def test_the_broker_ends_it(packet: bytes, words: str) -> None:
+    assert words in await failure(CONNACK_5, SUBACK + packet)
+
+
+async def test_hang_ups() -> None:
+    assert "does this port expect TLS (mqtts://)?" in await failure(b"", hang_up=True)
+    said = await failure(CONNACK_5, SUBACK, hang_up=True)
+    assert "is the client id 'me' used twice?" in said
+
+
+async def test_not_a_broker() -> None:
+    said = await failure(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert "the first packet is not CONNACK: b'HTTP/1.1 400 Bad'" in said
+
+
+async def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.05)
+    assert "no answer within 0.05 s; is it a broker?" in await failure()
+    assert "no answer to the subscription" in await failure(CONNACK_5)
+
+
+async def test_what_came_is_given_out_before_the_error() -> None:
+    data = published(b"a", b"1", 1) + published(b"b", b"2")
+    async with scripted(CONNACK_5, SUBACK + data, hang_up=True) as server:
+        one = client(server.port)
+        await one.connect(Tls())
+        await one.subscribe(["#"], 1)
+        await asyncio.sleep(0.05)
+        block, received = await one.take()
+        assert block.messages.payloads == [b"1", b"2"]
+        assert received > 0
+        with pytest.raises(Disconnected):
+            await one.take()
+        await one.close()
+
+
+async def test_blocks_that_wait_are_given_out_together() -> None:
+    async with scripted(CONNACK_5, SUBACK) as server:
+        one = client(server.port)
+        await one.connect(Tls())
+        await one.subscribe(["#"], 1)
+        parts = [published(b"t", b"x" * 100_000, ident) for ident in (1, 2, 3)]
+        for part in parts:
+            one.link.data_received(part)
+        block, _ = await one.take()
+        assert block.raw == parts[0] + parts[1]
+        assert len(block.messages) == 2
+        assert block.acks == b"\x40\x02\x00\x01\x40\x02\x00\x02"
+        assert (await one.take())[0].raw == parts[2]
+        await one.close()
+
+
+async def test_a_silent_server_is_noticed() -> None:
+    async with scripted(CONNACK_5) as server:
+        one = client(server.port)
+        await one.connect(Tls())
+        one._keep_alive(0.05)
+        with pytest.raises(Disconnected, match=r"no answer to a ping within 0\.05 s"):
+            await one.take()
+        await one.close()
+
+
+async def test_the_server_may_ask_for_another_keep_alive() -> None:
+    async with scripted(b"\x20\x06\x00\x00\x03\x13\x00\x01", SUBACK, b"\xd0\x00") as server:
+        one = client(server.port, keep_alive=60)
+        await one.connect(Tls())
+        await one.subscribe(["#"], 1)
+        await asyncio.wait_for(one.until(lambda: one.pongs > 0), 10)
+        assert server.heard.endswith(b"\xc0\x00")
+        await one.close()
+
+
+async def test_silence_does_not_count_while_reading_is_blocked() -> None:
+    """The answer to a ping cannot be seen then; pings go on, so that the server sees us alive."""
+    async with scripted(CONNACK_5) as server, asyncio.timeout(10):
+        one = client(server.port)
+        await one.connect(Tls())
+        one.link.block(True)
+        one._keep_alive(0.01)
+        while server.heard.count(b"\xc0\x00") < 5:
+            await asyncio.sleep(0.01)
+        one.alive()
+        await one.close()
+
+
+async def test_keep_alive_0_is_off() -> None:
+    async with scripted(CONNACK_5) as server:
+        one = client(server.port, keep_alive=0)
+        await one.connect(Tls())
+        assert one._pinging is None
+        await one.close()
+
+
+class Pausable:
+    """As much of a transport as reading needs."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+
+def link(messages: bool = True) -> tuple[Link, Pausable]:
+    made = Link(lambda _data: messages, lambda _why: None)
+    below = Pausable()
+    transport = cast("asyncio.Transport", below)
+    made.attach(transport, transport)
+    made.linger = 0.001
+    return made, below
+
+
+async def resumed(below: Pausable) -> None:
+    async with asyncio.timeout(5):
+        while below.calls[-1] != "resume":
+            await asyncio.sleep(0.001)
+
+
+class TestPace:
+    async def test_reading_pauses_after_a_block_with_messages(self) -> None:
+        one, below = link()
+        one.data_received(b"x")
+        assert below.calls == ["pause"]
+        await resumed(below)
+        assert below.calls == ["pause", "resume"]
+
+    async def test_a_second_block_in_the_pause_changes_nothing(self) -> None:
+        one, below = link()
+        one.data_received(b"x")
+        one.data_received(b"x")
+        await resumed(below)
+        assert below.calls == ["pause", "resume"]
+
+    async def test_a_full_read_is_followed_at_once(self) -> None:
+        one, below = link()
+        one.data_received(b"x" * FULL_READ)
+        assert below.calls == []
+
+    async def test_other_packets_do_not_pause(self) -> None:
+        one, below = link(messages=False)
+        one.data_received(b"x")
+        assert below.calls == []
+
+    async def test_linger_0_is_off(self) -> None:
+        one, below = link()
+        one.linger = 0.0
+        one.data_received(b"x")
+        assert below.calls == []
+
+    async def test_a_blocked_link_stays_blocked_when_the_pause_ends(self) -> None:
+        one, below = link()
+        one.data_received(b"x")
+        one.block(True)
+        while one._timer is not None:
+            await asyncio.sleep(0.001)
+        assert below.calls == ["pause", "pause"]
+        one.block(False)
+        assert below.calls[-1] == "resume"
+
+    async def test_unblocking_waits_for_the_pause_to_end(self) -> None:
+        one, below = link()
+        one.block(True)
+        one.data_received(b"x")
+        one.block(False)
+        assert below.calls == ["pause", "pause"]
+        await resumed(below)
+
+    async def test_a_lost_connection_ends_the_pause(self) -> None:
+        one, below = link()
+        one.data_received(b"x")
+        one.connection_lost(None)
+        assert one._timer is None
+        assert below.calls == ["pause"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls"),
+    [
+        ("mqtt://broker", "broker", 1883, False),
+        ("mqtts://broker/", "broker", 8883, True),
+        ("mqtt://10.0.0.1:1", "10.0.0.1", 1, False),
+        ("mqtt://[::1]:99", "::1", 99, False),
+    ],
+)
+def test_addresses(url: str, host: str, port: int, tls: bool) -> None:
+    address = Address.of(url)
+    assert (address.host, address.port, address.tls) == (host, port, tls)
+
+
+async def test_unknown_host() -> None:
+    one = Client(Address.of("mqtt://nowhere.invalid"), Login("x"), SystemClock())
+    with pytest.raises(Disconnected, match=r"the host name 'nowhere.invalid' is not known"):
+        await one.connect(Tls())
+    await one.close()
