@@ -11,9 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from edgestream.batch import Batch
+from edgestream.batch import Batch, as_column, to_python
 from edgestream.component import Payloads, Source
 from edgestream.errors import Disconnected
 from edgestream.testing.connectors.given import (
@@ -177,4 +175,4 @@ def _payloads(items: Sequence[Item]) -> list[bytes]:
 
 
 def _plain(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: np.asarray(values).tolist() for name, values in columns.items()}
+    return {name: to_python(as_column(values)) for name, values in columns.items()}
