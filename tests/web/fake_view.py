@@ -92,7 +92,7 @@ class FakeView:
                 rejected=0 if waiting else 4,
             ),
             node(
-                "where", "operator", "where", "temperature > -40 and temperature < 85", read, kept
+                "steps.0", "operator", "where", "temperature > -40 and temperature < 85", read, kept
             ),
             node(
                 "window", "operator", "window", "tumbling 10s by device", kept, windows, late=late
@@ -105,8 +105,8 @@ class FakeView:
         if watermark is not None:
             nodes[2]["closes"] = (watermark // WINDOW + 1) * WINDOW
         edges = [
-            edge("source", "where"),
-            edge("where", "window"),
+            edge("source", "steps.0"),
+            edge("steps.0", "window"),
             edge("window", "averages"),
             edge("window", "late", "late"),
         ]

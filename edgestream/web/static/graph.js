@@ -11,9 +11,9 @@ export function tone(node) {
   return TONES[node.state] ?? "warn";
 }
 
-/** What people call a node: its name, or its component where it was given none. */
+/** What people call a node: its name, or its component where it was only numbered. */
 export function called(node) {
-  return node.id === node.kind ? node.component : node.id;
+  return node.id === node.kind || /\.\d+$/.test(node.id) ? node.component : node.id;
 }
 
 export class Graph {
