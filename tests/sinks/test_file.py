@@ -193,13 +193,16 @@ async def test_each_flush_ends_a_gzip_member(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path, name, caplog):
+@pytest.mark.parametrize("spill", [0, 10**6])
+async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path, name, spill, caplog, monkeypatch):
+    monkeypatch.setattr(output, "SPILL", spill)
     path = tmp_path / name
     sink = FileSink(path=str(path))
     await sink.open(context())
     await sink.write(batch([1]))
     await sink.flush(Token("s", 1))
     await sink.write(batch([2]))
+    await sink.write(batch([3]))
     moved = path.rename(tmp_path / f"old.{name}")
     with pytest.raises(Disconnected, match="moved away"):
         await sink.flush(Token("s", 2))

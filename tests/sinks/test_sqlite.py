@@ -24,6 +24,7 @@ from edgestream.errors import (
 from edgestream.schema import Schema
 from edgestream.sinks.sqlite import Sqlite
 from edgestream.sinks.sqlite_errors import in_words
+from edgestream.sinks.sqlite_table import Plan, Table
 from edgestream.testing.connectors import batch, check_sink, context
 
 ONE = Token("store", 1)
@@ -436,6 +437,29 @@ async def test_a_disk_that_fills_within_a_transaction_loses_nothing(path):
     await sink.flush(ONE)
     await sink.close()
     assert len(rows(path)) == 1000
+
+
+async def test_a_call_that_failed_half_way_leaves_nothing_behind(path, monkeypatch):
+    sink = Sqlite(path=str(path), table="t", mode="append")
+    await sink.open(context())
+    await sink.write(batch([1]))
+    real = Table.write
+
+    def broken(table: Table, rows: Batch, plan: Plan) -> dict[int, str]:
+        real(table, rows, plan)
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(Table, "write", broken)
+    for _ in range(2):
+        with pytest.raises(Retry, match="disk full"):
+            await sink.write(batch([2]).with_columns(more=np.array([1.5])))
+    monkeypatch.setattr(Table, "write", real)
+    await sink.write(batch([2]).with_columns(more=np.array([1.5])))
+    await sink.flush(ONE)
+    await sink.close()
+    assert [(row["n"], row["more"]) for row in rows(path)] == [(1, None), (2, 1.5)]
 
 
 async def test_what_is_no_database_is_told(path):
