@@ -28,7 +28,7 @@ from typing import (
 from edgestream.batch import Batch
 from edgestream.clock import Clock
 from edgestream.config.convert import convert_fields
-from edgestream.config.fields import option, state
+from edgestream.config.fields import option, options, state
 from edgestream.schema import ColumnKind, Schema
 
 Position: TypeAlias = Mapping[str, Any]
@@ -148,8 +148,14 @@ class Component(ABC):
         return cast("Self", dataclasses.replace(cast("Any", self)))
 
     def label(self) -> str:
-        """A few words for a picture of the pipeline; never a secret."""
-        return self.about.name
+        """A few words for a picture of the pipeline: its name and its first plain settings."""
+        words = [self.about.name]
+        for name, field in options(type(self)).items():
+            value = getattr(self, name)
+            plain = isinstance(value, str | tuple) and name != "url"
+            if plain and value and value != field.default:
+                words.append(value if isinstance(value, str) else " ".join(map(str, value)))
+        return " ".join(words[:3])[:60]
 
 
 class Source(Component):
