@@ -34,7 +34,13 @@ class Registry:
         entry = self.entries[kind].get(name)
         if entry is None:
             raise ConfigError(Problem(f"there is no {kind} {name!r}", hint=self.hint(kind, name)))
-        found = entry.load()
+        try:
+            found = entry.load()
+        except (ImportError, AttributeError) as error:
+            message = f"the {kind} {name!r} ({entry.value}) cannot be imported: {error}"
+            raise ConfigError(
+                Problem(message, hint="edgestream doctor looks at packages")
+            ) from error
         if not (isinstance(found, type) and issubclass(found, Component)):
             raise ConfigError(f"the {kind} {name!r} ({entry.value}) is not a component class")
         return found

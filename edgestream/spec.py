@@ -144,7 +144,6 @@ class PipelineSpec:
         return problems + self._cycles()
 
     def _cycles(self) -> list[Problem]:
-        done: set[str] = set(self.sources)
         left = dict(self.streams)
         while left:
             ready = [
@@ -156,7 +155,6 @@ class PipelineSpec:
                 names = ", ".join(sorted(left))
                 return [Problem(f"the streams {names} feed each other in a circle", ("streams",))]
             for name in ready:
-                done.add(name)
                 del left[name]
         return []
 

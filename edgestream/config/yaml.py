@@ -48,6 +48,7 @@ class Document:
         """
         if problem.line:
             return problem
+        problem = replace(problem, path=self._written(problem.path))
         path = problem.path
         if problem.column and path in self.text_marks:
             mark = self.text_marks[path]
@@ -59,6 +60,22 @@ class Document:
         if path in self.key_marks and self._about_key(problem, path):
             mark = self.key_marks[path]
         return replace(problem, file=self.file, line=mark.line, column=mark.column)
+
+    def _written(self, path: Path) -> Path:
+        """The path without the fields that a shorthand leaves out: ``where: x > 1``."""
+        value: Any = self.data
+        kept: list[str | int] = []
+        for index, part in enumerate(path):
+            if isinstance(value, dict):
+                if part not in value and not (index + 1 < len(path) and path[index + 1] in value):
+                    return (*kept, *path[index:])
+                there = part in value
+            else:
+                there = isinstance(value, list) and part in range(len(value))
+            if there:
+                value = value[part]
+                kept.append(part)
+        return tuple(kept)
 
     def _about_key(self, problem: Problem, path: Path) -> bool:
         """A key is named by what is wrong with it; a list or mapping is best found by its key."""
