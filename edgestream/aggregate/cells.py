@@ -1,0 +1,159 @@
+"""Cells: the state of a set of aggregates, as flat arrays with one position a cell.
+
+A cell is what one key has in one pane or session. Aggregates of the same expression share one
+track, so mean, sum and stddev of a column are updated once. Position 0 of a `Pool` is the cell
+that no row ever enters: it stands for "nothing here" wherever cells are gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.aggregate.aggregate import Aggregate
+from edgestream.aggregate.parts import Cells as Positions
+from edgestream.aggregate.parts import Part
+from edgestream.aggregate.track import Track
+from edgestream.batch import Batch, Column
+from edgestream.schema import ColumnKind
+
+_TEXT_BYTES = 64
+"""What a kept text is reckoned at beside its pointer."""
+
+
+class Cells:
+    """Rows counted, and one track an expression."""
+
+    __slots__ = ("_uses", "rows", "tracks")
+
+    def __init__(self, aggregates: Mapping[str, Aggregate], size: int = 0) -> None:
+        """Make ``size`` cells without rows."""
+        wanted: list[tuple[Aggregate, list[Part]]] = []
+        self._uses: dict[str, tuple[Aggregate, int]] = {}
+        # By text: what a column is called, and where it stands, does not change the state.
+        for name, aggregate in sorted(aggregates.items(), key=lambda item: str(item[1])):
+            self._uses[name] = aggregate, _track_of(aggregate, wanted)
+        self._uses = {name: self._uses[name] for name in aggregates}
+        self.rows = np.zeros(size, np.int64)
+        self.tracks = [
+            Track(first.expression, first.function.reads_text, parts, size)
+            for first, parts in wanted
+            if first.expression is not None
+        ]
+
+    def __len__(self) -> int:
+        """The number of cells."""
+        return len(self.rows)
+
+    def update(self, cells: Positions, batch: Batch) -> None:
+        """Take the rows of a batch, each into its cell, in order."""
+        with np.errstate(all="ignore"):
+            np.add.at(self.rows, cells, 1)
+            for track in self.tracks:
+                track.update(track.expression.evaluate(batch), cells, batch.times)
+
+    def take(self, cells: Positions) -> Cells:
+        """Only these cells, as copies."""
+        return self._with(self.rows[cells], [track.take(cells) for track in self.tracks])
+
+    def reduce(self, starts: Positions) -> Cells:
+        """One cell for each run of cells that begins at one of ``starts``."""
+        with np.errstate(all="ignore"):
+            tracks = [track.reduce(starts) for track in self.tracks]
+        return self._with(np.add.reduceat(self.rows, starts), tracks)
+
+    def put(self, cells: Positions, other: Cells) -> None:
+        """Overwrite cells by those of ``other``."""
+        self.rows[cells] = other.rows
+        for mine, theirs in zip(self.tracks, other.tracks, strict=True):
+            mine.put(cells, theirs)
+
+    def clear(self, cells: Positions) -> None:
+        """Make cells as if no row had ever come."""
+        self.rows[cells] = 0
+        for track in self.tracks:
+            track.clear(cells)
+
+    def grow(self, size: int) -> None:
+        """Add cells without rows, up to ``size``."""
+        self.rows = np.concatenate([self.rows, np.zeros(size - len(self.rows), np.int64)])
+        for track in self.tracks:
+            track.grow(size)
+
+    def finish(self) -> dict[str, Column]:
+        """The results, a row a cell."""
+        results: dict[str, Column] = {}
+        with np.errstate(all="ignore"):
+            for name, (aggregate, at) in self._uses.items():
+                function = aggregate.function
+                if at < 0:
+                    results[name] = function.finish(self.rows, {}, "any")
+                else:
+                    results[name] = self.tracks[at].finish(function)
+        return results
+
+    def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON values and numeric arrays that `load` understands; texts are JSON values."""
+        arrays: dict[str, Any] = {"rows": self.rows.copy()}
+        texts: dict[str, list[str | None]] = {}
+        for at, track in enumerate(self.tracks):
+            for index, array in enumerate(track.arrays()):
+                name = f"{at}.{index}"
+                if array.dtype == object:
+                    texts[name] = array.tolist()
+                else:
+                    arrays[name] = array.copy()
+        return {"kinds": [track.kind for track in self.tracks], "texts": texts}, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """Become the cells that gave ``meta`` and ``arrays`` to `save`."""
+        self.rows = np.array(arrays["rows"])
+        for at, track in enumerate(self.tracks):
+            found = []
+            for index, _ in enumerate(track.arrays()):
+                name = f"{at}.{index}"
+                text = name in meta["texts"]
+                found.append(_texts(meta["texts"][name]) if text else arrays[name])
+            kind: ColumnKind = meta["kinds"][at]
+            track.load(kind, found)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        total = self.rows.nbytes
+        for track in self.tracks:
+            for array in track.arrays():
+                total += array.nbytes + (_TEXT_BYTES * len(array) if array.dtype == object else 0)
+        return total
+
+    def _with(self, rows: NDArray[np.int64], tracks: list[Track]) -> Cells:
+        made = object.__new__(Cells)
+        made._uses, made.rows, made.tracks = self._uses, rows, tracks
+        return made
+
+
+def _track_of(aggregate: Aggregate, wanted: list[tuple[Aggregate, list[Part]]]) -> int:
+    """The track that serves an aggregate, added to ``wanted`` where there is none; −1 for rows."""
+    if aggregate.expression is None:
+        return -1
+    function = aggregate.function
+    at = len(wanted)
+    for index, (first, _) in enumerate(wanted):
+        same = first.expression == aggregate.expression
+        if same and first.function.reads_text == function.reads_text:
+            at = index
+    if at == len(wanted):
+        wanted.append((aggregate, []))
+    parts = wanted[at][1]
+    if function.part is not None and function.part not in parts:
+        parts.append(function.part)
+    return at
+
+
+def _texts(texts: list[str | None]) -> NDArray[np.object_]:
+    out = np.empty(len(texts), object)
+    out[:] = texts
+    return out

@@ -1,0 +1,131 @@
+"""``first`` and ``last`` by event time, of any kind; rows of equal time go by arrival."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.aggregate.function import Function
+from edgestream.aggregate.parts import Cells, Counts, Fields, Part, spread
+from edgestream.aggregate.values import Values, blank, to_column
+from edgestream.batch import Array, Column
+from edgestream.schema import ColumnKind
+
+_TIMES = np.iinfo(np.int64)
+
+
+class End(Part):
+    """The time and the value of one row."""
+
+    never: int
+    """A time that any row replaces."""
+    choose: np.ufunc
+
+    def initial(self, kind: ColumnKind) -> Fields:
+        """No row yet."""
+        return {"time": np.array(self.never, np.int64), "value": blank(kind)}
+
+    def update(self, state: Fields, cells: Cells, values: Values, times: NDArray[np.int64]) -> None:
+        """Keep the row that comes nearer to the end."""
+        known, kept = state["time"], state["value"]
+        better = self.better(times, known[cells])
+        if not better.any():
+            return
+        self.choose.at(known, cells, times)
+        winners = self.order(np.flatnonzero(better & (times == known[cells])))
+        came = Values(values.column[winners])
+        kept[cells[winners]] = came.kept(_kind_kept(kept, values.kind))
+
+    def reduce(self, state: Fields, counts: Counts, starts: Cells) -> dict[str, Array]:
+        """The row nearest to the end of all cells."""
+        known = state["time"]
+        chosen = self.choose.reduceat(known, starts)
+        matches = np.flatnonzero(known == spread(chosen, starts, len(known)))
+        picked = matches[self.pick(matches, starts, len(known))]
+        return {"time": chosen, "value": state["value"][picked]}
+
+    @abstractmethod
+    def better(self, times: Array, known: Array) -> NDArray[np.bool_]:
+        """Whether a row replaces what was known before its batch."""
+
+    @abstractmethod
+    def order(self, rows: Cells) -> Cells:
+        """Rows of one time in the order of writing: the last one written stays."""
+
+    @abstractmethod
+    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
+        """Which of the matching cells stands for each run."""
+
+
+def _kind_kept(kept: Array, kind: ColumnKind) -> ColumnKind:
+    """The kind of what is kept: values of a narrower one are widened as they come."""
+    if kept.dtype == object:
+        return "string"
+    return "float" if kept.dtype == np.float64 else kind
+
+
+class First(End):
+    """The earliest row, of equal ones the one that came first."""
+
+    never = _TIMES.max
+    choose = np.minimum
+
+    def better(self, times: Array, known: Array) -> NDArray[np.bool_]:
+        """Earlier than what is known."""
+        return times < known
+
+    def order(self, rows: Cells) -> Cells:
+        """Backwards."""
+        return rows[::-1]
+
+    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
+        """The first."""
+        return np.searchsorted(matches, starts)
+
+
+class Last(End):
+    """The latest row, of equal ones the one that came last."""
+
+    never = _TIMES.min
+    choose = np.maximum
+
+    def better(self, times: Array, known: Array) -> NDArray[np.bool_]:
+        """Not earlier than what is known."""
+        return times >= known
+
+    def order(self, rows: Cells) -> Cells:
+        """As they came."""
+        return rows
+
+    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
+        """The last."""
+        return np.searchsorted(matches, np.append(starts[1:], size)) - 1
+
+
+class FirstValue(Function):
+    """The value of the earliest row."""
+
+    name = "first"
+    help = "The value of the earliest row that has one."
+    part: ClassVar[Part] = First()
+    takes = ("float", "int", "bool", "string", "time", "any")
+    reads_text = True
+
+    def result(self, kind: ColumnKind) -> ColumnKind:
+        """The same kind."""
+        return kind
+
+    def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
+        """What is kept, where anything came."""
+        return to_column(state["value"], kind, counts > 0)
+
+
+class LastValue(FirstValue):
+    """The value of the latest row."""
+
+    name = "last"
+    help = "The value of the latest row that has one."
+    part = Last()

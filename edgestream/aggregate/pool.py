@@ -1,0 +1,65 @@
+"""A pool of cells that grows by doubling: cells are lent, and given back to be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgestream.aggregate.aggregate import Aggregate
+from edgestream.aggregate.cells import Cells
+from edgestream.aggregate.parts import Cells as Positions
+
+_SMALLEST = 64
+
+
+class Pool:
+    """Cells with a stack of those that are free; cell 0 is never lent."""
+
+    __slots__ = ("_free", "_left", "cells")
+
+    def __init__(self, aggregates: Mapping[str, Aggregate]) -> None:
+        """Start small."""
+        self.cells = Cells(aggregates, _SMALLEST)
+        self._free = np.arange(_SMALLEST - 1, -1, -1)
+        self._left = _SMALLEST - 1
+
+    def __len__(self) -> int:
+        """How many cells there are, lent or not, with cell 0."""
+        return len(self.cells)
+
+    @property
+    def lent(self) -> int:
+        """How many cells are lent."""
+        return len(self.cells) - 1 - self._left
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held."""
+        return self.cells.nbytes + int(self._free.nbytes)
+
+    def lend(self, count: int) -> Positions:
+        """Cells without rows."""
+        if count > self._left:
+            self._grow(count)
+        self._left -= count
+        return self._free[self._left : self._left + count][::-1].copy()
+
+    def give_back(self, cells: Positions) -> None:
+        """Clear cells and have them free again."""
+        self.cells.clear(cells)
+        self._free[self._left : self._left + len(cells)] = cells[::-1]
+        self._left += len(cells)
+
+    def _grow(self, count: int) -> None:
+        size = len(self.cells)
+        larger = size
+        while larger - size + self._left < count:
+            larger *= 2
+        self.cells.grow(larger)
+        free = np.zeros(larger, np.intp)
+        fresh = larger - size
+        free[:fresh] = np.arange(larger - 1, size - 1, -1)
+        free[fresh : fresh + self._left] = self._free[: self._left]
+        self._free = free
+        self._left += fresh

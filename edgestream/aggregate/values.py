@@ -1,0 +1,122 @@
+"""The values of an expression in one batch, and the form in which cells keep them.
+
+A cell keeps a value of kind float as float64, of text as a Python string, of any other kind as
+int64. Kinds only widen: bool, int, float; anything beside text becomes text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.batch import MISSING, NAT, Array, Column, Strings, to_python
+from edgestream.expr.values import number
+from edgestream.schema import ColumnKind
+
+_KINDS: dict[str, ColumnKind] = {"f": "float", "i": "int", "u": "int", "b": "bool", "M": "time"}
+_WIDTH: dict[ColumnKind, int] = {"bool": 0, "int": 1, "float": 2}
+
+
+def kind_of(column: Column) -> ColumnKind:
+    """The kind of a column that is there."""
+    return "string" if isinstance(column, Strings) else _KINDS.get(column.dtype.kind, "any")
+
+
+def join(one: ColumnKind, other: ColumnKind) -> ColumnKind:
+    """The kind that holds values of both."""
+    if other in (one, "any"):
+        return one
+    if one == "any":
+        return other
+    if "string" in (one, other):
+        return "string"
+    if "time" in (one, other):
+        return "float"
+    return one if _WIDTH[one] > _WIDTH[other] else other
+
+
+def present(column: Column) -> NDArray[np.intp] | None:
+    """The rows that hold a value; None stands for all, and is found without making a mask."""
+    if isinstance(column, Strings):
+        if column.codes.min() != MISSING:
+            return None
+        return np.flatnonzero(column.codes != MISSING)
+    if column.dtype.kind == "f":
+        # A sum is the cheapest test: it is NaN where any value is.
+        total = np.add.reduce(column)
+        return None if total == total else np.flatnonzero(column == column)
+    if column.dtype.kind == "M":
+        held = ~np.isnat(column)
+        return None if held.all() else np.flatnonzero(held)
+    return None
+
+
+class Values:
+    """The values that are there, in the order of their rows."""
+
+    __slots__ = ("_kept", "_numbers", "column", "kind")
+
+    def __init__(self, column: Column) -> None:
+        """Take a column without missing rows."""
+        self.column = column
+        self.kind = kind_of(column)
+        self._numbers: NDArray[np.float64] | None = None
+        self._kept: tuple[ColumnKind, Array] | None = None
+
+    def numbers(self) -> NDArray[np.float64]:
+        """As float64."""
+        if self._numbers is None:
+            self._numbers = as_numbers(self.column)
+        return self._numbers
+
+    def kept(self, kind: ColumnKind) -> Array:
+        """In the form in which cells keep values of ``kind``."""
+        if self._kept is None or self._kept[0] != kind:
+            self._kept = kind, keep(self.column, kind)
+        return self._kept[1]
+
+
+def as_numbers(column: Column) -> NDArray[np.float64]:
+    """A column as float64: text is read, true is 1, a time is its epoch seconds."""
+    if not isinstance(column, Strings) and column.dtype == np.float64:
+        return column
+    return cast("NDArray[np.float64]", number(column).astype(np.float64))
+
+
+def keep(column: Column, kind: ColumnKind) -> Array:
+    """A column in the form in which cells keep values of ``kind``."""
+    if kind == "string":
+        if isinstance(column, Strings):
+            return column.to_array()
+        out = np.empty(len(column), object)
+        out[:] = [None if value is None else str(value) for value in to_python(column)]
+        return out
+    if kind in ("float", "any"):
+        return as_numbers(column)
+    plain = cast("Array", column)
+    return (plain.astype("datetime64[us]") if kind == "time" else plain).astype(np.int64)
+
+
+def blank(kind: ColumnKind) -> Array:
+    """What a cell without a value keeps, as an array without dimensions."""
+    if kind == "string":
+        return np.array(None, object)
+    if kind in ("float", "any"):
+        return np.array(np.nan)
+    return np.array(NAT if kind == "time" else 0, np.int64)
+
+
+def to_column(kept: Array, kind: ColumnKind, held: NDArray[np.bool_]) -> Column:
+    """Kept values as a column, missing where not ``held``; numbers then become float64."""
+    if kind == "string":
+        texts: list[Any] = kept.tolist()
+        if not held.all():
+            texts = [text if there else None for text, there in zip(texts, held, strict=True)]
+        return Strings.of(texts)
+    if kind == "time":
+        return np.where(held, kept, NAT).astype(np.int64).view("datetime64[us]")
+    if not held.all():
+        return np.where(held, kept.astype(np.float64), np.nan)
+    return kept.astype(np.bool_) if kind == "bool" else kept

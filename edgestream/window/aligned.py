@@ -1,0 +1,204 @@
+"""Tumbling and hopping windows, aligned to the epoch: a row is added once, to its pane.
+
+A pane is as long as what size and hop have in common, so every window is a run of whole panes.
+Windows are numbered: window k begins at ``k * every``. When the watermark reaches its end, its
+panes are merged, which costs keys × panes a hop and nothing a row. A pane lives until the last
+window it belongs to is gone: closed, and older than ``late``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.aggregate.pool import Pool
+from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows
+from edgestream.window.lookup import Numbers
+from edgestream.window.panes import Panes
+
+_MOST_CELLS = 1 << 17
+"""How many cells are gathered at once."""
+
+
+class Aligned(Kind):
+    """Windows of ``size``, one every ``every`` nanoseconds; ``late`` is how long they stay."""
+
+    def __init__(self, pool: Pool, size: int, every: int, late: int) -> None:
+        """Derive the pane."""
+        super().__init__(pool)
+        self.size, self.every, self.late = size, every, late
+        self._pane = math.gcd(size, every)
+        self._step = every // self._pane
+        self._span = size // self._pane
+        self._panes = Panes(pool)
+        self._corrected: list[tuple[NDArray[np.int64], Numbers]] = []
+        self._bounds(UNKNOWN)
+
+    def place(self, rows: Rows) -> Placed:
+        """Add rows to their panes; mark the closed windows that they correct."""
+        slots, times, low, high = rows.slots, rows.times, rows.low, rows.high
+        late: Mask | None = None
+        if low < self._gone:
+            late = times < self._gone
+            if late.all():
+                return Placed(np.zeros(0, np.intp), late)
+            slots, times = slots[~late], times[~late]
+            low = int(times.min())
+        first, last = low // self._pane, high // self._pane
+        panes = times if first == last else times // self._pane
+        cells = self._panes.locate(panes, first, last, slots)
+        if low < self._open:
+            old = np.flatnonzero(times < self._open)
+            self._correct(times[old] // self._pane, slots[old])
+        return Placed(cells, late)
+
+    def close(self, watermark: int) -> Iterator[Closed]:
+        """Windows that end at the watermark or before, then corrections, by start."""
+        first = self._last_closed + 1
+        if watermark > self.watermark:
+            self.watermark = watermark
+            self._bounds(watermark)
+        if self._last_closed < first and not self._corrected:
+            return
+        live = self._panes.panes()
+        complete = self._windows(live, first, self._last_closed)
+        corrected = _pairs(self._corrected)
+        self._corrected = []
+        windows = np.union1d(complete, corrected[0])
+        at = 0
+        while at < len(windows):
+            some = windows[at : at + self._at_once()]
+            at += len(some)
+            yield from self._closed(live, some, complete, corrected)
+        gone = live[live // self._step <= self._last_gone]
+        if len(gone):
+            self._panes.drop(gone.tolist())
+
+    def used(self, slots: int) -> Mask:
+        """Slots with a cell in any pane."""
+        return self._panes.used(slots)
+
+    def keep(self, slots: Numbers) -> None:
+        """Renumber the slots of panes; corrections name slots only between two closings."""
+        self._panes.keep(slots)
+
+    def save(self) -> dict[str, Any]:
+        """Panes, slots and cells, and the corrections that have not left yet."""
+        panes, slots, cells = self._panes.cells()
+        windows, corrected = _pairs(self._corrected)
+        return {
+            "panes": panes,
+            "slots": slots,
+            "cells": cells,
+            "corrected_windows": windows,
+            "corrected_slots": corrected,
+        }
+
+    def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
+        """Take panes and corrections; the watermark is set by the caller before."""
+        self._bounds(self.watermark)
+        self._panes.load(np.array(arrays["panes"]), np.array(arrays["slots"]), cells)
+        windows, slots = arrays["corrected_windows"], arrays["corrected_slots"]
+        self._corrected = [(np.array(windows), np.array(slots))] if len(windows) else []
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the panes."""
+        return self._panes.nbytes
+
+    def _bounds(self, watermark: int) -> None:
+        """What the watermark says of times, in whole numbers without bounds.
+
+        A row before ``_gone`` is too late; a row before ``_open`` belongs to a closed window.
+        """
+        self._last_closed = (watermark - self.size) // self.every
+        self._last_gone = (watermark - self.size - self.late) // self.every
+        self._gone = (self._last_gone + 1) * self.every
+        self._open = self._last_closed * self.every + self.size if self.late else self._gone
+
+    def _correct(self, panes: NDArray[np.int64], slots: Numbers) -> None:
+        """Remember the closed windows, not yet gone, that hold these rows."""
+        first = np.maximum(-((self._span - 1 - panes) // self._step), self._last_gone + 1)
+        last = np.minimum(panes // self._step, self._last_closed)
+        counts = np.maximum(last - first + 1, 0)
+        windows = np.repeat(first, counts) + _ramps(counts)
+        self._corrected.append(_pairs([(windows, np.repeat(slots, counts))]))
+
+    def _windows(self, live: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:
+        """The windows from first to last that have a pane, ascending."""
+        if not len(live) or last < first:
+            return np.zeros(0, np.int64)
+        begin = -((self._span - 1 - live) // self._step)
+        end = live // self._step
+        first, last = max(first, int(begin[0])), min(last, int(end[-1]))
+        end = np.minimum(end, last)
+        # Panes ascend, so do their windows: each pane adds those that the one before did not.
+        begin = np.maximum(np.maximum(begin, first), np.concatenate([[first], end[:-1] + 1]))
+        counts = np.maximum(end - begin + 1, 0)
+        return np.repeat(begin, counts) + _ramps(counts)
+
+    def _at_once(self) -> int:
+        """How many windows are closed together."""
+        return max(1, _MOST_CELLS // (self._panes.width * self._span))
+
+    def _closed(
+        self,
+        live: NDArray[np.int64],
+        windows: NDArray[np.int64],
+        complete: NDArray[np.int64],
+        corrected: tuple[NDArray[np.int64], Numbers],
+    ) -> Iterator[Closed]:
+        slots, cells = self._gather(live, windows)
+        wanted = cells.any(axis=2)
+        whole = np.isin(windows, complete)
+        if not whole.all():
+            chosen = np.zeros_like(wanted)
+            mine = np.isin(corrected[0], windows)
+            window = np.searchsorted(windows, corrected[0][mine])
+            chosen[window, np.searchsorted(slots, corrected[1][mine])] = True
+            wanted &= chosen | whole[:, None]
+        window, slot = np.nonzero(wanted)
+        most = max(1, _MOST_CELLS // self._span)
+        for begin in range(0, len(window), most):
+            part = slice(begin, begin + most)
+            state = self.pool.cells.take(cells[window[part], slot[part]].reshape(-1))
+            if self._span > 1:
+                state = state.reduce(np.arange(0, len(state), self._span))
+            starts = windows[window[part]] * self.every
+            yield Closed(slots[slot[part]], starts, starts + self.size, state)
+
+    def _gather(
+        self, live: NDArray[np.int64], windows: NDArray[np.int64]
+    ) -> tuple[Numbers, NDArray[np.intp]]:
+        """(slots, cells): cells by window, slot and pane of the window."""
+        panes = windows[:, None] * self._step + np.arange(self._span)
+        at = np.searchsorted(live, panes)
+        at[at == len(live)] = 0
+        there = live[at] == panes
+        used = np.unique(at[there])
+        slots, block = self._panes.block(live[used])
+        rows = np.where(there, np.searchsorted(used, at), len(used))
+        return slots, block[rows].transpose(0, 2, 1)
+
+
+def _ramps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, … up to each count, one after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
+
+
+def _pairs(
+    parts: list[tuple[NDArray[np.int64], Numbers]],
+) -> tuple[NDArray[np.int64], Numbers]:
+    """All different (window, slot) pairs, by window and slot."""
+    windows = np.concatenate([np.zeros(0, np.int64), *(windows for windows, _ in parts)])
+    slots = np.concatenate([np.zeros(0, np.intp), *(slots for _, slots in parts)])
+    order = np.lexsort((slots, windows))
+    windows, slots = windows[order], slots[order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (windows[1:] != windows[:-1]) | (slots[1:] != slots[:-1])
+    return windows[fresh], slots[fresh]

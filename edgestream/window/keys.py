@@ -1,0 +1,219 @@
+"""One key column as dense numbers: 0, 1, 2, … for its values in the order they first came.
+
+Missing is a value like others. Text is looked up once per dictionary, not once per row: the codes
+of a dictionary never change their meaning.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.aggregate.values import join, keep, kind_of, to_column
+from edgestream.batch import MISSING, NAT, Array, Column, Dictionary, Strings
+from edgestream.schema import ColumnKind
+from edgestream.window.lookup import Lookup, Numbers
+
+_DICTIONARIES = 4
+"""How many dictionaries are remembered; a source has one a column."""
+_EXACT = 2.0**53
+_TEXT_BYTES = 128
+"""What one text is reckoned at."""
+
+
+class NumberKeys:
+    """Numbers and times; missing is the lowest int64, which numpy calls NaT."""
+
+    def __init__(self, kind: ColumnKind = "any", values: NDArray[np.int64] | None = None) -> None:
+        """Start with values as `save` gives them."""
+        self.kind = kind
+        self.lookup = Lookup(values)
+
+    def __len__(self) -> int:
+        """How many different values there are."""
+        return len(self.lookup)
+
+    def numbers(self, column: Array) -> Numbers:
+        """The dense number of each row."""
+        wider = join(self.kind, _kind_beside(column, self.kind))
+        if wider != self.kind:
+            self._widen(wider)
+        return self.lookup.numbers(_to_bits(column, self.kind))
+
+    def take(self, numbers: Numbers) -> Column:
+        """The values behind dense numbers."""
+        return _from_bits(self.lookup.values[numbers], self.kind)
+
+    def only(self, numbers: Numbers) -> NumberKeys:
+        """These alone, numbered anew in the same order."""
+        return NumberKeys(self.kind, self.lookup.values[numbers])
+
+    def _widen(self, kind: ColumnKind) -> None:
+        values = _from_bits(self.lookup.values, self.kind)
+        self.kind = kind
+        if len(self.lookup):
+            self.lookup = Lookup(_to_bits(cast("Array", values), kind))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held."""
+        return self.lookup.nbytes
+
+
+class TextKeys:
+    """Text; missing is None."""
+
+    kind: ColumnKind = "string"
+
+    def __init__(self, texts: list[str | None] | None = None) -> None:
+        """Start with ``texts``, all different, as 0, 1, 2, …"""
+        self._texts: list[str | None] = list(texts or ())
+        self._known = {text: number for number, text in enumerate(self._texts)}
+        self._dictionary = Dictionary()
+        self._codes = self._dictionary.encode(self._texts)
+        self._remaps: OrderedDict[int, tuple[Dictionary, Numbers]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many different values there are."""
+        return len(self._texts)
+
+    @property
+    def texts(self) -> list[str | None]:
+        """Dense number → text."""
+        return self._texts
+
+    def numbers(self, column: Column) -> Numbers:
+        """The dense number of each row."""
+        if not isinstance(column, Strings):
+            column = Strings.of(keep(column, "string").tolist())
+        remap = self._remap(column.dictionary)
+        found = remap[column.codes]  # a missing row has code −1: the last position
+        if found.min() < 0:
+            self._learn(column, remap, column.codes[found < 0])
+            found = remap[column.codes]
+        return found
+
+    def take(self, numbers: Numbers) -> Column:
+        """The texts behind dense numbers, in one dictionary that lives as long as the keys."""
+        fresh = self._texts[len(self._codes) :]
+        if fresh:
+            self._codes = np.concatenate([self._codes, self._dictionary.encode(fresh)])
+        return Strings(self._codes[numbers], self._dictionary)
+
+    def only(self, numbers: Numbers) -> TextKeys:
+        """These alone, numbered anew in the same order."""
+        return TextKeys([self._texts[number] for number in numbers.tolist()])
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        remaps = sum(remap.nbytes for _, remap in self._remaps.values())
+        return _TEXT_BYTES * len(self._texts) + self._codes.nbytes + remaps
+
+    def _remap(self, dictionary: Dictionary) -> Numbers:
+        """Code → dense number or −1, of a dictionary that is held so that its id stays its own."""
+        known = self._remaps.get(id(dictionary))
+        remap = np.full(1, -1, np.intp) if known is None else known[1]
+        if known is None or len(remap) <= len(dictionary):
+            larger = np.full(max(64, 2 * len(dictionary)) + 1, -1, np.intp)
+            larger[: len(remap) - 1] = remap[:-1]
+            larger[-1] = remap[-1]
+            remap = larger
+            self._remaps[id(dictionary)] = dictionary, remap
+            if len(self._remaps) > _DICTIONARIES:
+                self._remaps.popitem(last=False)
+        self._remaps.move_to_end(id(dictionary))
+        return remap
+
+    def _learn(self, column: Strings, remap: Numbers, codes: NDArray[np.int32]) -> None:
+        used, came = np.unique(codes, return_index=True)
+        values = column.dictionary.values
+        # A loop over texts new to the dictionary, not over rows.
+        for code in used[np.argsort(came)].tolist():
+            text = None if code == MISSING else values[code]
+            number = self._known.setdefault(text, len(self._texts))
+            if number == len(self._texts):
+                self._texts.append(text)
+            remap[code] = number
+
+
+class KeyColumn:
+    """A key column of any kind; one that turns out to hold text is text from then on."""
+
+    def __init__(self) -> None:
+        """Start with no values."""
+        self._keys: NumberKeys | TextKeys = NumberKeys()
+
+    def __len__(self) -> int:
+        """How many different values there are."""
+        return len(self._keys)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held."""
+        return self._keys.nbytes
+
+    def numbers(self, column: Column | None, rows: int) -> Numbers:
+        """The dense number of each row; a column that is not there is missing in all rows."""
+        if column is None:
+            column = np.full(rows, np.nan)
+        if isinstance(column, Strings) and isinstance(self._keys, NumberKeys):
+            values = self._keys.take(np.arange(len(self._keys)))
+            self._keys = TextKeys(keep(values, "string").tolist())
+        if isinstance(self._keys, TextKeys):
+            return self._keys.numbers(column)
+        return self._keys.numbers(cast("Array", column))
+
+    def take(self, numbers: Numbers) -> Column:
+        """The values behind dense numbers."""
+        return self._keys.take(numbers)
+
+    def keep(self, numbers: Numbers) -> None:
+        """Forget all others; what is kept is numbered anew in the same order."""
+        self._keys = self._keys.only(numbers)
+
+    def save(self) -> tuple[Any, NDArray[np.int64]]:
+        """A JSON value and an array that `load` understands."""
+        if isinstance(self._keys, TextKeys):
+            return {"kind": "string", "texts": list(self._keys.texts)}, np.zeros(0, np.int64)
+        return {"kind": self._keys.kind}, self._keys.lookup.values.copy()
+
+    def load(self, meta: Any, values: NDArray[np.int64]) -> None:
+        """Become the column that gave these to `save`."""
+        text = meta["kind"] == "string"
+        self._keys = TextKeys(meta["texts"]) if text else NumberKeys(meta["kind"], values)
+
+
+def _kind_beside(column: Array, kept: ColumnKind) -> ColumnKind:
+    """The kind of a column beside keys of kind ``kept``.
+
+    Whole numbers among which some are missing come as floats; they stay what they were.
+    """
+    kind = kind_of(column)
+    if kind == "float" and kept != "float":
+        there = column[column == column]
+        if not len(there):
+            return kept
+        whole = (there == np.floor(there)) & (np.abs(there) < _EXACT)
+        return kept if kept in ("int", "any") and whole.all() else kind
+    return kind
+
+
+def _to_bits(column: Array, kind: ColumnKind) -> NDArray[np.int64]:
+    if kind in ("float", "any"):
+        numbers = keep(column, "float") + 0.0  # −0.0 is 0.0
+        return np.where(numbers == numbers, numbers.view(np.int64), NAT)
+    if column.dtype.kind == "f":
+        missing = column != column
+        return np.where(missing, NAT, np.where(missing, 0.0, column).astype(np.int64))
+    return keep(column, kind)
+
+
+def _from_bits(bits: NDArray[np.int64], kind: ColumnKind) -> Column:
+    held = bits != NAT
+    if kind in ("float", "any"):
+        return np.where(held, bits.view(np.float64), np.nan)
+    return to_column(bits, kind, held)

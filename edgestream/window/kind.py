@@ -1,0 +1,96 @@
+"""What every kind of window does: give each row its cell, and close windows by the watermark.
+
+A kind is one file with one subclass of `Kind`, and one field of the operator ``window``. Times
+are int64 nanoseconds; intervals are closed at the start and open at the end.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.aggregate.cells import Cells
+from edgestream.aggregate.pool import Pool
+from edgestream.window.lookup import Numbers
+
+UNKNOWN = np.iinfo(np.int64).min
+"""The watermark before anything is known."""
+Times: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of a batch as a kind sees them: slots and times, with the bounds of the times."""
+
+    slots: Numbers
+    times: Times
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The cell of each row that counts, and which rows came too late (None: none)."""
+
+    cells: Numbers
+    late: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Windows that are complete, in the order in which they leave: one row a window and key."""
+
+    slots: Numbers
+    starts: Times
+    ends: Times
+    cells: Cells
+
+
+class Kind(ABC):
+    """A kind of window with the state it keeps."""
+
+    ordered: bool = False
+    """Whether rows must come in the order of time: they are then held until the watermark."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Keep state in the cells of ``pool``."""
+        self.pool = pool
+        self.watermark = UNKNOWN
+
+    @abstractmethod
+    def place(self, rows: Rows) -> Placed:
+        """The cells of rows, each in one cell; rows whose windows are all gone are late."""
+
+    @abstractmethod
+    def close(self, watermark: int) -> Iterator[Closed]:
+        """What the watermark completes, and what late rows corrected since; then free the rest.
+
+        The caller reads all of it before it does anything else.
+        """
+
+    @abstractmethod
+    def used(self, slots: int) -> Mask:
+        """Which of the slots hold state."""
+
+    @abstractmethod
+    def keep(self, slots: Numbers) -> None:
+        """All other slots are gone; those kept, ascending, become 0, 1, 2, …"""
+
+    @abstractmethod
+    def save(self) -> dict[str, Any]:
+        """Arrays that `load` understands; ``cells`` are the cells that hold state, in order."""
+
+    @abstractmethod
+    def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
+        """Become what gave ``arrays``, with the same state in other cells."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """The bytes held beside the cells."""

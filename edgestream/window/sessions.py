@@ -1,0 +1,250 @@
+"""Sessions: rows of a key that follow each other within less than a gap.
+
+A batch is sorted together with the sessions its keys have within reach; whatever lies closer than
+the gap becomes one session. Rows then go into the session's cell in the order in which they came.
+With ``most``, a session is cut where a row comes that long or longer after its start; rows must
+then come in the order of time, or the cuts would depend on the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgestream.aggregate.pool import Pool
+from edgestream.window.chains import NEVER, Chains
+from edgestream.window.kind import Closed, Kind, Mask, Placed, Rows, Times
+from edgestream.window.lookup import Numbers
+
+_AT_ONCE = 1 << 16
+"""How many sessions one closed part holds at most."""
+
+
+@dataclass(slots=True)
+class _Groups:
+    """What belongs together, by slot and start: one new or known session each."""
+
+    slots: Numbers
+    starts: Times
+    lasts: Times
+    of: Numbers
+    """The group of each row, then of each known session."""
+
+
+class Sessions(Kind):
+    """Sessions with a gap, at most ``most`` long (0: no bound); ``late`` is how long they stay."""
+
+    def __init__(self, pool: Pool, gap: int, most: int, late: int) -> None:
+        """Start without sessions."""
+        super().__init__(pool)
+        self.gap, self.late = gap, late
+        self.most = most or NEVER
+        self.ordered = bool(most)
+        self._chains = Chains(pool)
+        self._due = NEVER
+
+    def place(self, rows: Rows) -> Placed:
+        """Find or make the session of each row, joining those that turn out to be one."""
+        self._chains.fit(int(rows.slots.max()) + 1)
+        late = self._late(rows)
+        slots, times, low = rows.slots, rows.times, rows.low
+        if late is not None:
+            if late.all():
+                return Placed(np.zeros(0, np.intp), late)
+            slots, times = slots[~late], times[~late]
+            low = int(times.min())
+        touched = self._chains.distinct(slots)
+        known, tails = self._chains.reach(touched, low, self.gap)
+        groups = self._group(slots, times, known)
+        cells = self._settle(groups, known, len(slots))
+        self._chains.link(touched, tails, groups.slots, cells)
+        return Placed(cells[groups.of[: len(slots)]], late)
+
+    def close(self, watermark: int) -> Iterator[Closed]:
+        """Sessions whose end has come and that changed since they last left, by start."""
+        self.watermark = max(self.watermark, watermark)
+        if self.watermark < self._due:
+            return
+        chains = self._chains
+        over = np.flatnonzero((chains.end <= self.watermark) & (chains.slot >= 0))
+        closing = over[chains.fresh[over]]
+        closing = closing[np.lexsort((chains.slot[closing], chains.start[closing]))]
+        chains.fresh[closing] = False
+        for begin in range(0, len(closing), _AT_ONCE):
+            some = closing[begin : begin + _AT_ONCE]
+            state = self.pool.cells.take(some)
+            yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
+        gone = over[chains.end[over] <= self.watermark - self.late]
+        if len(gone):
+            chains.cut(gone)
+            self.pool.give_back(gone)
+        self._set_due()
+
+    def used(self, slots: int) -> Mask:
+        """Slots with a session."""
+        return self._chains.used(slots)
+
+    def keep(self, slots: Numbers) -> None:
+        """Renumber the slots of sessions."""
+        self._chains.keep(slots)
+
+    def save(self) -> dict[str, Any]:
+        """The sessions by slot and start."""
+        chains = self._chains
+        cells = chains.sorted()
+        return {
+            "cells": cells,
+            "slots": chains.slot[cells],
+            "starts": chains.start[cells],
+            "lasts": chains.last[cells],
+            "ends": chains.end[cells],
+            "fresh": chains.fresh[cells],
+        }
+
+    def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
+        """Take the sessions, linking them anew."""
+        chains = self._chains = Chains(self.pool)
+        slots = np.array(arrays["slots"], np.intp)
+        if len(slots):
+            chains.fit(int(slots.max()) + 1)
+            chains.slot[cells] = slots
+            chains.start[cells] = arrays["starts"]
+            chains.last[cells] = arrays["lasts"]
+            chains.end[cells] = arrays["ends"]
+            chains.fresh[cells] = arrays["fresh"]
+            owners = np.unique(slots)
+            chains.link(owners, np.zeros(len(owners), np.intp), slots, cells)
+        self._set_due()
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the chains."""
+        return self._chains.nbytes
+
+    def _set_due(self) -> None:
+        """The next watermark that can change anything; ends only grow, so never too late."""
+        ends = self._chains.end
+        first = int(ends.min())
+        fresh = ends[self._chains.fresh]
+        soonest = int(fresh.min()) if len(fresh) else NEVER
+        self._due = min(soonest, first + self.late)
+
+    def _late(self, rows: Rows) -> Mask | None:
+        """Rows whose own window is gone and that no session takes in; None: none."""
+        bound = self.watermark - self.gap - self.late
+        if rows.low > bound:
+            return None
+        old = rows.times <= bound
+        at = np.flatnonzero(old)
+        old[at] = ~self._chains.touches(rows.slots[at], rows.times[at], self.gap, self.most)
+        if not old.any():
+            return None
+        # A row that is old may join one of its own batch that came before it. The loop is over old
+        # rows whose key has such a row only; each costs a few microseconds.
+        accepted = ~old
+        alive = np.zeros(int(rows.slots.max()) + 1, np.bool_)
+        alive[rows.slots[accepted]] = True
+        for row in np.flatnonzero(old & alive[rows.slots]).tolist():
+            before = accepted[:row] & (rows.slots[:row] == rows.slots[row])
+            near = np.abs(rows.times[:row][before] - rows.times[row]) < self.gap
+            accepted[row] = near.any()
+        return None if accepted.all() else ~accepted
+
+    def _group(self, slots: Numbers, times: Times, known: Numbers) -> _Groups:
+        """Sort rows and sessions in one, and part them at gaps."""
+        chains = self._chains
+        owners = np.concatenate([slots, chains.slot[known]])
+        starts = np.concatenate([times, chains.start[known]])
+        lasts = np.concatenate([times, chains.last[known]])
+        scale = _Scale(owners, starts, lasts)
+        order = np.argsort(scale.pack(owners, starts), kind="stable")
+        owners, starts = owners[order], starts[order]
+        # The latest row so far within each slot: packed values of later slots are all larger.
+        packed = np.maximum.accumulate(scale.pack(owners, lasts[order]))
+        latest = scale.times(packed)
+        parted = np.ones(len(order), np.bool_)
+        parted[1:] = (owners[1:] != owners[:-1]) | (starts[1:] - latest[:-1] >= self.gap)
+        if self.most != NEVER:
+            self._part_long(parted, owners, starts, packed, scale)
+        of = np.empty(len(order), np.intp)
+        of[order] = np.cumsum(parted) - 1
+        first = np.flatnonzero(parted)
+        last = np.append(first[1:], len(order)) - 1
+        return _Groups(owners[first], starts[first], latest[last], of)
+
+    def _part_long(
+        self, parted: Mask, owners: Numbers, starts: Times, packed: Times, scale: _Scale
+    ) -> None:
+        """Part groups again where they have become ``most`` long: all first pieces, then second."""
+        heads = np.flatnonzero(parted)
+        ends = np.append(heads[1:], len(parted))
+        while len(heads):
+            limit = scale.pack(owners[heads], starts[heads] + self.most)
+            following = np.maximum(np.searchsorted(packed, limit), heads + 1)
+            inside = following < ends
+            heads, ends = following[inside], ends[inside]
+            parted[heads] = True
+
+    def _settle(self, groups: _Groups, known: Numbers, rows: int) -> Numbers:
+        """The cell of each group, with its state: an old one, several in one, or a new one."""
+        chains = self._chains
+        mine = groups.of[rows:]
+        cells = np.zeros(len(groups.slots), np.intp)
+        cells[mine[::-1]] = known[::-1]  # backwards: the first known session stays
+        extra = known[cells[mine] != known]
+        if len(extra):
+            self._join(mine, known, cells)
+            chains.forget(extra)
+            self.pool.give_back(extra)
+        new = np.flatnonzero(cells == 0)
+        cells[new] = self.pool.lend(len(new))
+        chains.fit(0)
+        changed = np.zeros(len(cells), np.bool_)
+        changed[groups.of[:rows]] = True
+        chains.slot[cells] = groups.slots
+        chains.start[cells], chains.last[cells] = groups.starts, groups.lasts
+        ends = groups.lasts + self.gap
+        if self.most != NEVER:
+            ends = np.minimum(ends, groups.starts + self.most)
+        chains.end[cells] = ends
+        chains.fresh[cells] |= changed
+        self._due = min(self._due, int(ends[changed].min()))
+        return cells
+
+    def _join(self, groups: Numbers, known: Numbers, cells: Numbers) -> None:
+        """Merge the states of sessions that have become one into the cell of the first."""
+        order = np.argsort(groups, kind="stable")
+        counts = np.bincount(groups)
+        several = order[counts[groups[order]] > 1]
+        owners = groups[several]
+        begins = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
+        state = self.pool.cells.take(known[several]).reduce(begins)
+        self.pool.cells.put(cells[owners[begins]], state)
+
+
+class _Scale:
+    """(slot, time) pairs as single numbers that sort alike."""
+
+    def __init__(self, slots: Numbers, starts: Times, lasts: Times) -> None:
+        self._low = int(starts.min())
+        span = int(lasts.max()) - self._low + 1
+        self._bits = span.bit_length()
+        self._ranks: Times | None = None
+        if self._bits + int(slots.max()).bit_length() > 62:
+            self._ranks = np.unique(np.concatenate([starts, lasts]))
+            self._bits = len(self._ranks).bit_length()
+
+    def pack(self, slots: Numbers, times: Times) -> Times:
+        """One number a pair; a time beyond the last one stands for any such."""
+        if self._ranks is not None:
+            return (slots << self._bits) | np.searchsorted(self._ranks, times)
+        beyond = (1 << self._bits) - 1
+        return (slots << self._bits) | np.minimum(times - self._low, beyond)
+
+    def times(self, packed: Times) -> Times:
+        """The times of pairs."""
+        low = packed & ((1 << self._bits) - 1)
+        return low + self._low if self._ranks is None else self._ranks[low]
