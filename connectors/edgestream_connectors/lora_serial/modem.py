@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal
+import edgestream as es
 from edgestream_connectors.lora_serial.frames import Frame, Parser
 from edgestream_connectors.lora_serial.port import Port
 
@@ -67,7 +67,7 @@ class Dialogue:
         for _ in range(TRIES):
             if await self._send("AT") == "+OK":
                 return
-        raise Disconnected(
+        raise es.Disconnected(
             f"{self._port.path}: no RYLR modem answers; check the port, the baud rate (new modems"
             " use 115200), the cable (RX and TX crossed) and the supply (3.3 V)"
         )
@@ -79,7 +79,7 @@ class Dialogue:
             answer = await self._send(command)
         shown = shown or command
         if answer is None:
-            raise Disconnected(f"{self._port.path}: the modem does not answer {shown}")
+            raise es.Disconnected(f"{self._port.path}: the modem does not answer {shown}")
         if answer.startswith("+ERR="):
             raise self._refused(shown, answer)
         return answer
@@ -87,18 +87,18 @@ class Dialogue:
     async def _order(self, command: str, shown: str = "") -> None:
         answer = await self._ask(command, shown)
         if answer != "+OK":
-            raise Disconnected(
+            raise es.Disconnected(
                 f"{self._port.path}: the modem answered {answer!r} to {shown or command}, not +OK"
             )
 
-    def _refused(self, shown: str, answer: str) -> Disconnected | Fatal:
+    def _refused(self, shown: str, answer: str) -> es.Disconnected | es.Fatal:
         digits = answer.removeprefix("+ERR=")
         number = int(digits) if digits.isdigit() else -1
         words = f"{self._port.path}: the modem refuses {shown}"
         reason = f"{ERRORS.get(number, 'an error the datasheet does not list')} ({answer})"
         if number in NOISE or number not in ERRORS:
-            return Disconnected(f"{words}: {reason}; check the cable")
-        return Fatal(f"{words}: {reason}; check that option for this modem", EXIT_CONFIG)
+            return es.Disconnected(f"{words}: {reason}; check the cable")
+        return es.Fatal(f"{words}: {reason}; check that option for this modem", 78)
 
     async def _send(self, command: str) -> str | None:
         """Send a command; its answer, or None where none came in time."""

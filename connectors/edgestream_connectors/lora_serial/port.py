@@ -14,7 +14,7 @@ import os
 import termios
 from pathlib import Path
 
-from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal
+import edgestream as es
 
 GONE = "{}: the modem is gone; waiting for it to come back"
 
@@ -57,7 +57,7 @@ class Port:
         except TimeoutError:
             # Some hubs drop a device without hanging up its port: look whether it is there.
             if not self._is_there():
-                raise Disconnected(GONE.format(self.path)) from None
+                raise es.Disconnected(GONE.format(self.path)) from None
             return False
         finally:
             loop.remove_reader(self._fd)
@@ -70,9 +70,9 @@ class Port:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise Disconnected(GONE.format(self.path)) from error
+            raise es.Disconnected(GONE.format(self.path)) from error
         if not data:
-            raise Disconnected(GONE.format(self.path))
+            raise es.Disconnected(GONE.format(self.path))
         return data
 
     def write(self, data: bytes) -> None:
@@ -82,9 +82,11 @@ class Port:
         except BlockingIOError:
             taken = 0
         except OSError as error:
-            raise Disconnected(GONE.format(self.path)) from error
+            raise es.Disconnected(GONE.format(self.path)) from error
         if taken < len(data):
-            raise Disconnected(f"{self.path} takes no data; check the cable and its flow control")
+            raise es.Disconnected(
+                f"{self.path} takes no data; check the cable and its flow control"
+            )
 
     def close(self) -> None:
         """Let go of the port; safe to call twice."""
@@ -116,20 +118,20 @@ def _make_raw(fd: int, speed: int) -> None:
     termios.tcsetattr(fd, termios.TCSANOW, [0, 0, control, 0, speed, speed, special])
 
 
-def _explained(path: str, error: Exception) -> Disconnected | Fatal:
+def _explained(path: str, error: Exception) -> es.Disconnected | es.Fatal:
     number = error.args[0] if error.args else 0
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO):
         there = sorted(map(str, Path("/dev").glob("tty[AU][CSM][MB]*")))
         seen = f"ports here: {', '.join(there)}" if there else "no USB port is here at all"
-        return Disconnected(f"{path} is not there; is the modem plugged in? {seen}")
+        return es.Disconnected(f"{path} is not there; is the modem plugged in? {seen}")
     if number in (errno.EACCES, errno.EPERM):
         # Not fatal: just after plugging in, the permissions come a moment later than the port.
-        return Disconnected(
+        return es.Disconnected(
             f"no permission for {path}: add the user to the group that owns it"
             " (usermod -aG dialout USER, then log in again)"
         )
     if number in (errno.EBUSY, errno.EWOULDBLOCK):
-        return Disconnected(f"{path} is used by another program; see which: fuser -v {path}")
+        return es.Disconnected(f"{path} is used by another program; see which: fuser -v {path}")
     if number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
-        return Fatal(f"{path} is not a serial port; name one such as /dev/ttyUSB0", EXIT_CONFIG)
-    return Disconnected(f"{path} cannot be opened: {error}")
+        return es.Fatal(f"{path} is not a serial port; name one such as /dev/ttyUSB0", 78)
+    return es.Disconnected(f"{path} cannot be opened: {error}")

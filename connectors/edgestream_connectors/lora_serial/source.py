@@ -10,12 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from edgestream.batch import Batch
-from edgestream.component import Context, Payloads, Position, Source, component
-from edgestream.config.fields import option, state
-from edgestream.config.values import Duration, Secret, Size, nanos, nbytes
-from edgestream.errors import ConfigError, Disconnected, Problem, did_you_mean
-from edgestream.schema import Schema
+import edgestream as es
 from edgestream_connectors.lora_serial.frames import Event, Frame, LineParser, Parser, RylrParser
 from edgestream_connectors.lora_serial.modem import Dialogue
 from edgestream_connectors.lora_serial.port import Port, speeds
@@ -30,7 +25,7 @@ _COMMAND = re.compile(r"AT[ -~]{0,100}")
 _PASSWORD = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}")
 
 
-@component(
+@es.component(
     "lora_serial",
     shorthand="port",
     examples=(
@@ -38,7 +33,7 @@ _PASSWORD = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}")
         "lora_serial: {port: /dev/ttyACM0, modem: lines}",
     ),
 )
-class LoraSerial(Source):
+class LoraSerial(es.Source):
     """Packets of a LoRa modem on a serial port.
 
     ``modem: rylr`` drives a REYAX RYLR896 or RYLR998: the settings given here are compared with
@@ -61,73 +56,79 @@ class LoraSerial(Source):
         "snr": "Signal to noise in dB (`rylr`).",
     }
 
-    port: str = option(help="The serial port.", example="/dev/ttyUSB0")
-    modem: Literal["rylr", "lines"] = option("rylr", help="What is connected to it.")
-    baud: int = option(115_200, help="The speed of the port.")
-    address: int | None = option(None, minimum=0, maximum=65_535, help="The modem's own address.")
-    network: int | None = option(
+    port: str = es.option(help="The serial port.", example="/dev/ttyUSB0")
+    modem: Literal["rylr", "lines"] = es.option("rylr", help="What is connected to it.")
+    baud: int = es.option(115_200, help="The speed of the port.")
+    address: int | None = es.option(
+        None, minimum=0, maximum=65_535, help="The modem's own address."
+    )
+    network: int | None = es.option(
         None, minimum=0, maximum=18, help="The network; only modems of one network hear each other."
     )
-    band: int | None = option(
+    band: int | None = es.option(
         None,
         minimum=137_000_000,
         maximum=1_020_000_000,
         help="The frequency in Hz.",
         example="868500000",
     )
-    parameter: Sequence[int] = option(
+    parameter: Sequence[int] = es.option(
         (),
         help="Spreading factor, bandwidth, coding rate, preamble, as in the datasheet.",
         example="[9, 7, 1, 12]",
     )
-    password: Secret | str | None = option(
+    password: es.Secret | str | None = es.option(
         None,
         help="The password of the network: 8 or 32 hexadecimal digits.",
         example="${LORA_PASSWORD}",
     )
-    commands: Sequence[str] = option(
+    commands: Sequence[str] = es.option(
         (), help="Further AT commands; each must be answered by +OK.", example="[AT+CRFOP=14]"
     )
-    patience: Duration = option("1s", minimum=1, help="How long the modem may take to answer.")
-    linger: Duration = option("20ms", help="How long to wait for more before handing on.")
-    max_line: Size = option("4KiB", minimum=16, help="The longest line (`lines`).")
+    patience: es.Duration = es.option(
+        "1s", minimum=1, help="How long the modem may take to answer."
+    )
+    linger: es.Duration = es.option("20ms", help="How long to wait for more before handing on.")
+    max_line: es.Size = es.option("4KiB", minimum=16, help="The longest line (`lines`).")
 
-    _ctx: Context | None = state()
-    _port: Port | None = state()
-    _parser: Parser = state(RylrParser)
-    _counted: int = state(int)
-    _early: list[Frame] = state(list)
+    _ctx: es.Context | None = es.state()
+    _port: Port | None = es.state()
+    _parser: Parser = es.state(RylrParser)
+    _counted: int = es.state(int)
+    _early: list[Frame] = es.state(list)
 
     def check(self) -> None:
         """Hold the settings against each other and against what a port can do."""
-        problems: list[Problem] = []
+        problems: list[es.Problem] = []
         if self.baud not in speeds():
-            hint = did_you_mean(str(self.baud), map(str, speeds()))
-            problems.append(Problem(f"{self.baud} is no speed of a serial port", ("baud",), hint))
+            hint = es.did_you_mean(str(self.baud), map(str, speeds()))
+            problems.append(
+                es.Problem(f"{self.baud} is no speed of a serial port", ("baud",), hint)
+            )
         if self.parameter and len(self.parameter) != 4:
             problems.append(
-                Problem("there are four numbers", ("parameter",), "for example [9, 7, 1, 12]")
+                es.Problem("there are four numbers", ("parameter",), "for example [9, 7, 1, 12]")
             )
         problems += [
-            Problem("an AT command is one line that begins with AT", ("commands", index))
+            es.Problem("an AT command is one line that begins with AT", ("commands", index))
             for index, command in enumerate(self.commands)
             if not _COMMAND.fullmatch(command)
         ]
-        if isinstance(self.password, Secret) and not _PASSWORD.fullmatch(self.password.reveal()):
-            problems.append(Problem("it has 8 or 32 hexadecimal digits", ("password",)))
+        if isinstance(self.password, es.Secret) and not _PASSWORD.fullmatch(self.password.reveal()):
+            problems.append(es.Problem("it has 8 or 32 hexadecimal digits", ("password",)))
         if self.modem == "lines" and (self._settings() or self.commands or self.password):
             hint = "take address, network, band, parameter, password and commands away"
-            problems.append(Problem("nothing can be set on a modem that prints lines", (), hint))
+            problems.append(es.Problem("nothing can be set on a modem that prints lines", (), hint))
         if problems:
-            raise ConfigError(problems)
+            raise es.ConfigError(problems)
 
-    def schema(self) -> Schema:
+    def schema(self) -> es.Schema:
         """The columns of the radio."""
         if self.modem == "lines":
-            return Schema({})
-        return Schema({"address": "int", "rssi": "int", "snr": "float"})
+            return es.Schema({})
+        return es.Schema({"address": "int", "rssi": "int", "snr": "float"})
 
-    async def open(self, ctx: Context, resume: Position | None) -> None:
+    async def open(self, ctx: es.Context, resume: es.Position | None) -> None:
         """Open the port and set up the modem."""
         self._ctx = ctx
         self._parser = self._new_parser()
@@ -135,13 +136,13 @@ class LoraSerial(Source):
         self._port = Port(self.port, self.baud)
         self._port.open()
         if self.modem == "rylr":
-            patience = nanos(self.patience).seconds
-            password = self.password.reveal() if isinstance(self.password, Secret) else ""
+            patience = es.nanos(self.patience).seconds
+            password = self.password.reveal() if isinstance(self.password, es.Secret) else ""
             # Frames that come meanwhile are kept, even where the set-up fails half way.
             dialogue = Dialogue(self._port, self._parser, self._early, patience)
             await dialogue.set_up(self._settings(), self.commands, password)
 
-    async def batches(self) -> AsyncIterator[Payloads | Batch]:
+    async def batches(self) -> AsyncIterator[es.Payloads | es.Batch]:
         """What comes within ``linger`` of each other, as one item."""
         if self._early:
             early, self._early = self._early, []
@@ -149,7 +150,7 @@ class LoraSerial(Source):
         while True:
             try:
                 events = await self._events()
-            except Disconnected:
+            except es.Disconnected:
                 # What came whole before the plug was pulled is still handed on.
                 if frames := _frames(self._parser.settle()):
                     yield self._payloads(frames)
@@ -159,9 +160,9 @@ class LoraSerial(Source):
             if frames := _frames(events):
                 yield self._payloads(frames)
             if "+READY" in events:
-                raise Disconnected(f"{self.port}: the modem has restarted; setting it up again")
+                raise es.Disconnected(f"{self.port}: the modem has restarted; setting it up again")
 
-    def unpack(self, raw: bytes, received: int) -> Payloads:
+    def unpack(self, raw: bytes, received: int) -> es.Payloads:
         """The frames of a journalled block."""
         if self.modem == "lines":
             frames = [Frame(line, line + b"\n") for line in raw.split(b"\n")[:-1]]
@@ -180,17 +181,17 @@ class LoraSerial(Source):
         if not await port.ready(STALL if parser.begun else IDLE):
             return parser.settle() if parser.begun else []
         events = parser.receive(port.read())
-        await asyncio.sleep(nanos(self.linger).seconds)
+        await asyncio.sleep(es.nanos(self.linger).seconds)
         # A plug pulled just now is found again by the next read.
-        with suppress(Disconnected):
+        with suppress(es.Disconnected):
             events += parser.receive(port.read())
         return events
 
-    def _payloads(self, frames: Sequence[Frame]) -> Payloads:
+    def _payloads(self, frames: Sequence[Frame]) -> es.Payloads:
         assert self._ctx is not None
         return self._packed(frames, self._ctx.clock.wall())
 
-    def _packed(self, frames: Sequence[Frame], received: int) -> Payloads:
+    def _packed(self, frames: Sequence[Frame], received: int) -> es.Payloads:
         columns = {}
         if self.modem == "rylr":
             columns = {
@@ -199,7 +200,7 @@ class LoraSerial(Source):
                 "snr": np.array([frame.snr for frame in frames], np.float64),
             }
         raw = b"".join(frame.raw for frame in frames)
-        return Payloads([frame.data for frame in frames], columns, received, raw)
+        return es.Payloads([frame.data for frame in frames], columns, received, raw)
 
     def _count(self, more: int = 0) -> None:
         """Pass on what the parser threw away since last time, and ``more``."""
@@ -209,7 +210,7 @@ class LoraSerial(Source):
             self._ctx.metrics.add("damaged", new)
 
     def _new_parser(self) -> Parser:
-        return RylrParser() if self.modem == "rylr" else LineParser(nbytes(self.max_line))
+        return RylrParser() if self.modem == "rylr" else LineParser(es.nbytes(self.max_line))
 
     def _settings(self) -> dict[str, str]:
         """AT names with their values, as the modem writes them."""
