@@ -73,6 +73,8 @@ class Task:
         self._letters: list[DeadLetter] = []
         self._changed = False
         self._last_cut = clock.monotonic()
+        self._progress = clock.monotonic()
+        self._held = False
         self._cost = 0
         self._flight: asyncio.Task[None] | None = None
         self._ended: set[str] = set()
@@ -97,6 +99,10 @@ class Task:
         """The last number given to each sink's rows."""
         return self._heads
 
+    def stuck_for(self, now: int) -> int:
+        """Nanoseconds since something was processed, while data waits and no sink holds it back."""
+        return now - self._progress if len(self._inbox) and not self._held else 0
+
     def position(self, source: str) -> Position | None:
         """Where a source is."""
         return self._positions.get(source)
@@ -105,6 +111,7 @@ class Task:
         """Process until all sources have ended, or until `stop`; the last cut is written."""
         while not self._finished():
             item = self._inbox.take()
+            self._progress = self._clock.monotonic()
             if item is None:
                 self._inbox.ready.clear()
                 if not self._stop:
@@ -198,7 +205,9 @@ class Task:
             limit = spool if self._durable else 8 << 20
             if writer.undelivered > limit:
                 self._checkpoint_when_due()
+                self._held = True
                 await writer.room(limit)
+                self._held = False
 
     def _refuse(self, item: Item, reasons: Mapping[int, str], now: int) -> None:
         """Dead letters for the payloads of a block that could not be read."""

@@ -15,6 +15,8 @@ from edgestream.runtime.running import Running
 from edgestream.runtime.status import StepStatus
 from edgestream.web.metrics import Sample
 
+STUCK = 60 * SECOND
+
 
 class WorkerView:
     """Implements `edgestream.web.view.View` over the pipelines of a worker."""
@@ -25,8 +27,17 @@ class WorkerView:
         self._clock = clock
 
     def live(self) -> Sequence[str]:
-        """Pipelines that failed for good."""
-        return [f"{r.spec.name}: {r.message}" for r in self._pipelines if r.state == "failed"]
+        """Pipelines that are stuck: work is queued, and none was finished for a minute.
+
+        A sink or broker that cannot be reached is no reason to restart, nor is one failed pipeline
+        among others.
+        """
+        now = self._clock.monotonic()
+        return [
+            f"{running.spec.name}: nothing processed for {STUCK // SECOND} s although data waits"
+            for running in self._pipelines
+            if running.task is not None and running.task.stuck_for(now) > STUCK
+        ]
 
     def ready(self) -> Sequence[str]:
         """Pipelines that do not run and steps that are not connected, with why."""

@@ -1,0 +1,233 @@
+import http.client
+import os
+import pty
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import Process, free_port
+
+COMMAND = [sys.executable, "-m", "edgestream"]
+ENDLESS = """
+name: endless
+source:
+  generate: {devices: 3, rate: 100}
+  time: ts
+steps:
+  - window: {tumbling: 1s, by: device, aggregate: {n: count()}}
+sink:
+  sqlite: {path: OUT, table: t}
+"""
+BOUNDED = """
+name: bounded
+source:
+  generate: {devices: 3, rate: 0, count: 3000, start: '2026-01-01T00:00:00Z'}
+  time: ts
+steps:
+  - window: {tumbling: 1m, by: device, aggregate: {n: count()}}
+sink:
+  sqlite: {path: OUT, table: t}
+"""
+
+
+def pipeline(folder: Path, text: str) -> Path:
+    path = folder / "p.yaml"
+    path.write_text(text.replace("OUT", str(folder / "out.db")))
+    return path
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+class Worker:
+    def __init__(self, folder: Path, path: Path, *more: str) -> None:
+        self.port = free_port()
+        command = [*COMMAND, "worker", str(path), "--state-dir", str(folder / "state")]
+        self.process = Process(
+            [*command, "--http", f"127.0.0.1:{self.port}", *more], folder / "log"
+        )
+        self.log = folder / "log"
+
+    def start(self, ready: Callable[[], bool] | None = None) -> None:
+        self.process.start(ready or (lambda: get(self.port, "/readyz")[0] == 200))
+
+
+@pytest.fixture
+def worker(tmp_path: Path):  # type: ignore[no-untyped-def]
+    made = Worker(tmp_path, pipeline(tmp_path, ENDLESS))
+    yield made
+    made.process.kill()
+
+
+def test_a_bounded_pipeline_ends_with_0_and_a_second_run_finds_nothing_new(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, BOUNDED)
+    for _ in range(2):
+        done = run("worker", path, "--state-dir", tmp_path / "state", "--http", "off")
+        assert (done.returncode, done.stdout) == (0, "")
+        rows = sqlite3.connect(tmp_path / "out.db").execute("SELECT sum(n), count(*) FROM t")
+        assert rows.fetchone() == (3000, 51)
+    again = run("worker", path, "--state-dir", tmp_path / "state", "--http", "off", "--fresh")
+    assert again.returncode == 0
+    assert (tmp_path / "state" / "bounded.old.db").exists()
+
+
+def test_sigterm_writes_a_checkpoint_and_exits_0(worker: Worker) -> None:
+    worker.start()
+    time.sleep(0.5)
+    assert worker.process.terminate() == 0
+    states = sqlite3.connect(worker.log.parent / "state" / "endless.db")
+    assert states.execute("SELECT count(*) FROM checkpoints").fetchone()[0] >= 1
+
+
+def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    text = ENDLESS.replace("sqlite: {path: OUT, table: t}", "redis: {url: URL, hash: 'a:{device}'}")
+    with socket.socket() as silent:  # accepts and never answers: a sink that hangs
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        worker = Worker(tmp_path, pipeline(tmp_path, text.replace("URL", url)), "--grace", "60")
+        worker.start(lambda: get(worker.port, "/livez")[0] == 200)
+        time.sleep(0.5)
+        try:
+            worker.process.signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert worker.process.running
+            worker.process.signal(signal.SIGTERM)
+            assert worker.process.terminate() == 128 + signal.SIGTERM
+        finally:
+            worker.process.kill()
+
+
+def test_probes_metrics_page_and_rows(worker: Worker) -> None:
+    worker.start()
+    time.sleep(2.5)
+    assert get(worker.port, "/livez")[0] == 200
+    status, text = get(worker.port, "/metrics")
+    assert status == 200
+    assert 'edgestream_source_rows_total{pipeline="endless",step="source"}' in text
+    assert '"name":"endless"' in get(worker.port, "/api/v1/pipelines")[1].replace(" ", "")
+    assert "window_start" in get(worker.port, "/api/v1/pipelines/endless/rows?sink=sink&after=0")[1]
+    assert "<html" in get(worker.port, "/")[1]
+
+
+def test_an_absent_broker_is_waited_for_and_readyz_says_so(tmp_path: Path) -> None:
+    port = free_port()
+    text = ENDLESS.replace(
+        "generate: {devices: 3, rate: 100}",
+        f'mqtt: {{url: "mqtt://127.0.0.1:{port}", topics: [a/#]}}',
+    )
+    worker = Worker(tmp_path, pipeline(tmp_path, text))
+    try:
+        worker.start(lambda: "cannot reach" in get(worker.port, "/readyz")[1])
+        status, body = get(worker.port, "/readyz")
+        assert status == 503
+        assert f"mqtt://127.0.0.1:{port}" in body
+        assert get(worker.port, "/livez")[0] == 200
+        assert worker.process.terminate() == 0
+    finally:
+        worker.process.kill()
+
+
+def test_a_locked_state_file_exits_75(worker: Worker, tmp_path: Path) -> None:
+    worker.start()
+    done = run("worker", tmp_path / "p.yaml", "--state-dir", tmp_path / "state", "--http", "off")
+    assert done.returncode == 75
+    assert f"in use by another worker (process {worker.process.pid})" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_exits_75(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, BOUNDED)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run("worker", path, "--http", address, "--state-dir", tmp_path / "state")
+    assert done.returncode == 75
+    assert "is in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_exits_74_with_one_line(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        text = ENDLESS.replace("rate: 100", "rate: 20000, jitter: 1s").replace(
+            "steps:\n  - window: {tumbling: 1s, by: device, aggregate: {n: count()}}\n", ""
+        )
+        path = pipeline(
+            tmp_path, text.replace("sqlite: {path: OUT", f"sqlite: {{path: {small}/o.db")
+        )
+        done = run("worker", path, "--http", "off", "--state-dir", small)
+        assert done.returncode == 74
+        assert "the disk is full" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_mistake_exits_78_with_its_place(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, ENDLESS.replace("tumbling: 1s", "tumblin: 1s"))
+    done = run("worker", path)
+    assert done.returncode == 78
+    assert f"{path}:7:14: steps.0.window.tumblin: unknown field 'tumblin'" in done.stderr
+    assert "did you mean 'tumbling'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_progress_of_a_bounded_source_is_drawn_on_a_terminal(tmp_path: Path) -> None:
+    path = pipeline(
+        tmp_path, BOUNDED.replace("count: 3000", "count: 300").replace("rate: 0", "rate: 300")
+    )
+    command = [*COMMAND, "worker", str(path), "--state-dir", str(tmp_path / "s"), "--http", "off"]
+    parent, child = pty.openpty()
+    process = subprocess.Popen(command, stderr=child, stdout=child)
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            seen += os.read(parent, 4096)
+        except OSError:
+            break
+    os.close(parent)
+    assert process.wait(20) == 0
+    assert "█" in seen.decode()
+    assert "100%  300 rows" in seen.decode()
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    done = run("wroker")
+    assert done.returncode == 2
+    assert "did you mean 'worker'?" in done.stderr
