@@ -1,8 +1,10 @@
 """The kit itself: an honest sink and source pass, and each broken promise is found."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -306,6 +308,31 @@ async def test_an_honest_source_passes() -> None:
 )
 async def test_each_broken_promise_of_a_source_is_found(cls: type[Reader], found: set[str]) -> None:
     assert await failures(SOURCE_BEHAVIOURS, source_case(cls)) == found
+
+
+async def test_the_smallest_connector_of_the_docs_passes(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "connectors.md"
+    source = next(b for b in page.read_text().split("```python\n") if "class Folder" in b)
+    names: dict[str, Any] = {}
+    exec(source.partition("```")[0], names)
+    lines = [line for line in source.partition("```")[0].splitlines() if line]
+    assert f"Complete, {len(lines)} lines without" in page.read_text()
+
+    def make(place: str) -> Sink:
+        (tmp_path / place).mkdir(exist_ok=True)
+        made = names["Folder"](str(tmp_path / place))
+        assert isinstance(made, Sink)
+        return made
+
+    def read(place: str) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in (tmp_path / place).glob("*.json")]
+
+    await check_sink(
+        make,
+        read,
+        refused=(batch([1, 2]).with_columns(device=["../d0", "d1"]), frozenset({0})),
+        unreachable=lambda: names["Folder"](str(tmp_path / "nothing")),
+    )
 
 
 def test_a_context_counts_in_memory() -> None:

@@ -86,7 +86,7 @@ class LoraSerial(es.Source):
         (), help="Further AT commands; each must be answered by +OK.", example="[AT+CRFOP=14]"
     )
     patience: es.Duration = es.option(
-        "1s", minimum=1, help="How long the modem may take to answer."
+        "1s", minimum=1_000_000, help="How long the modem may take to answer."
     )
     linger: es.Duration = es.option("20ms", help="How long to wait for more before handing on.")
     max_line: es.Size = es.option("4KiB", minimum=16, help="The longest line (`lines`).")

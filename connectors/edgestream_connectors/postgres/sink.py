@@ -53,7 +53,9 @@ class Postgres(es.Sink):
     max_columns: int = es.option(
         256, minimum=1, maximum=1500, help="The most columns the table may grow to."
     )
-    timeout: es.Duration = es.option("30s", minimum=1, help="How long a statement may take.")
+    timeout: es.Duration = es.option(
+        "30s", minimum=1_000_000, help="How long a statement may take."
+    )
 
     _session: Session | None = es.state()
     _step: str = es.state(str)

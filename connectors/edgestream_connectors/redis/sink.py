@@ -58,7 +58,7 @@ class Redis(es.Sink):
         None, help="The user's password.", example="${REDIS_PASSWORD}"
     )
     replicas: int = es.option(0, minimum=0, help="How many replicas must have the rows.")
-    timeout: es.Duration = es.option("10s", minimum=1, help="How long a reply may take.")
+    timeout: es.Duration = es.option("10s", minimum=1_000_000, help="How long a reply may take.")
 
     _connection: Connection | None = es.state()
 

@@ -1,6 +1,9 @@
 """Bytes in, frames out: every split, forged frames, lying lengths, noise without end."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from edgestream_connectors.lora_serial.frames import (
     MAX_DATA,
     MAX_NOISE,
@@ -10,8 +13,6 @@ from edgestream_connectors.lora_serial.frames import (
     Parser,
     RylrParser,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def rcv(data: bytes, address: int = 7, rssi: int = -60, snr: int = 11) -> bytes:

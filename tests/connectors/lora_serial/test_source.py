@@ -7,11 +7,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from edgestream_connectors.lora_serial import LoraSerial
 
 from edgestream.component import Payloads
 from edgestream.errors import ConfigError, Disconnected, Fatal
 from edgestream.testing.connectors import check_source, context, counts
+from edgestream_connectors.lora_serial import LoraSerial
 from tests.servers.modem import Esp32, Rylr
 
 
