@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
 import json
 import random
 import sqlite3
@@ -19,12 +18,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
+
 from edgestream import Generate
 from edgestream.sources.signals import Fleet
 from edgestream.testing import context
 from tests.chaos.oracle import Key, Verdict, Window, expected, judge
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.process import Process, free_port
+from tests.servers.postgres import Postgres
+from tests.servers.process import Process
+from tests.servers.worker import Worker
 
 WINDOW = 2
 SECOND = 1_000_000_000
@@ -77,44 +80,21 @@ class Report:
     restart_seconds: list[float]
 
 
-class Worker:
-    """The worker as a child process that can be killed and started again."""
+def worker_for(folder: Path, pipeline: str, commit_delay: float) -> Worker:
+    """The worker, with slowed commits where asked for."""
+    path = folder / "chaos.yaml"
+    path.write_text(pipeline)
+    if not commit_delay:
+        return Worker(folder, path)
+    slow = str(Path(__file__).with_name("slow_worker.py"))
+    return Worker(folder, path, start=[sys.executable, slow, str(commit_delay)])
 
-    def __init__(self, folder: Path, pipeline: str, commit_delay: float = 0) -> None:
-        path = folder / "chaos.yaml"
-        path.write_text(pipeline)
-        self.port = free_port()
-        start = [sys.executable, "-m", "edgestream"]
-        if commit_delay:
-            start = [
-                sys.executable,
-                str(Path(__file__).with_name("slow_worker.py")),
-                str(commit_delay),
-            ]
-        command = [*start, "worker", str(path), "--http", f"127.0.0.1:{self.port}"]
-        command += ["--state-dir", str(folder / "state")]
-        self.process = Process(command, folder / "worker.log")
 
-    def start(self) -> float:
-        """Start and wait until it is ready; returns the seconds it took."""
-        started = time.monotonic()
-        self.process.start(self.ready, 60)
-        return time.monotonic() - started
-
-    def ready(self) -> bool:
-        return self.get("/readyz")[0] == 200
-
-    def get(self, path: str) -> tuple[int, str]:
-        """(status, body) of the endpoint, (0, "") where nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        except (OSError, http.client.HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+def timed_start(worker: Worker) -> float:
+    """Start and wait until ready; the seconds it took."""
+    started = time.monotonic()
+    worker.start()
+    return time.monotonic() - started
 
 
 def torture(
@@ -123,10 +103,9 @@ def torture(
     """Publish, kill, restart, wait until everything is in the sink, stop, and judge."""
     broker = Mosquitto(folder)
     broker.start()
-    worker = Worker(
-        folder, PIPELINE.format(url=broker.url, window=WINDOW, sink=sink), load.commit_delay
-    )
-    restarts = [worker.start()]
+    text = PIPELINE.format(url=broker.url, window=WINDOW, sink=sink)
+    worker = worker_for(folder, text, load.commit_delay)
+    restarts = [timed_start(worker)]
     begin = datetime.now(UTC).replace(microsecond=0)
     source = Generate(
         devices=load.devices,
@@ -147,7 +126,7 @@ def torture(
         for _ in range(load.kills):
             time.sleep(rng.uniform(*load.pause))
             worker.process.kill()
-            restarts.append(worker.start())
+            restarts.append(timed_start(worker))
         fleet = asyncio.run(_fleet(source))
         truth = expected(source, load.count, fleet, WINDOW * SECOND)
         verdict = _settle(truth, table, publisher)
@@ -205,6 +184,41 @@ def sqlite_table(path: Path) -> Iterable[tuple[Key, Window]]:
         connection.close()
 
 
+def postgres_table(url: str) -> Iterable[tuple[Key, Window]]:
+    """The windows in PostgreSQL."""
+
+    async def fetch() -> list[tuple[Key, Window]]:
+        connection = await asyncpg.connect(url)
+        try:
+            found = await connection.fetch("SELECT * FROM averages")
+        except asyncpg.UndefinedTableError:
+            return []
+        finally:
+            await connection.close()
+        return [
+            (
+                (row["device"], int(row["window_start"].timestamp()) * SECOND),
+                (row["n"], row["mean"], row["low"], row["high"]),
+            )
+            for row in found
+        ]
+
+    return asyncio.run(fetch())
+
+
+def _run(folder: Path, load: Load, sink: str) -> Report:
+    if sink == "sqlite":
+        database = folder / "out.db"
+        text = f"sqlite: {{path: {database}, table: averages}}"
+        return torture(folder, load, text, lambda: sqlite_table(database))
+    server = Postgres().start()
+    try:
+        text = f"postgres: {{url: '{server.url()}', table: averages}}"
+        return torture(folder, load, text, lambda: postgres_table(server.url()))
+    finally:
+        server.remove()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
@@ -213,17 +227,14 @@ def main() -> None:
     parser.add_argument(
         "--commit-delay", type=float, default=0, help="milliseconds before each commit"
     )
+    parser.add_argument("--sink", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     load = Load(
         given.kills, given.rate, given.devices, commit_delay=given.commit_delay, seed=given.seed
     )
     with tempfile.TemporaryDirectory(prefix="edgestream-chaos-") as name:
-        database = Path(name) / "out.db"
-        report = torture(
-            Path(name), load, f"sqlite: {{path: {database}, table: averages}}",
-            lambda: sqlite_table(database),
-        )  # fmt: skip
+        report = _run(Path(name), load, given.sink)
     print(json.dumps(asdict(report), indent=2))
 
 

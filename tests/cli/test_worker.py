@@ -1,4 +1,3 @@
-import http.client
 import os
 import pty
 import signal
@@ -7,12 +6,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.servers.process import Process, free_port
+from tests.servers.process import free_port
+from tests.servers.worker import Worker
 
 COMMAND = [sys.executable, "-m", "edgestream"]
 ENDLESS = """
@@ -54,31 +53,6 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    except OSError:
-        return 0, ""
-    finally:
-        connection.close()
-
-
-class Worker:
-    def __init__(self, folder: Path, path: Path, *more: str) -> None:
-        self.port = free_port()
-        command = [*COMMAND, "worker", str(path), "--state-dir", str(folder / "state")]
-        self.process = Process(
-            [*command, "--http", f"127.0.0.1:{self.port}", *more], folder / "log"
-        )
-        self.log = folder / "log"
-
-    def start(self, ready: Callable[[], bool] | None = None) -> None:
-        self.process.start(ready or (lambda: get(self.port, "/readyz")[0] == 200))
-
-
 @pytest.fixture
 def worker(tmp_path: Path):  # type: ignore[no-untyped-def]
     made = Worker(tmp_path, pipeline(tmp_path, ENDLESS))
@@ -113,7 +87,7 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
         silent.listen()
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
         worker = Worker(tmp_path, pipeline(tmp_path, text.replace("URL", url)), "--grace", "60")
-        worker.start(lambda: get(worker.port, "/livez")[0] == 200)
+        worker.start(lambda: worker.get("/livez")[0] == 200)
         time.sleep(0.5)
         try:
             worker.process.signal(signal.SIGTERM)
@@ -128,13 +102,13 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
 def test_probes_metrics_page_and_rows(worker: Worker) -> None:
     worker.start()
     time.sleep(2.5)
-    assert get(worker.port, "/livez")[0] == 200
-    status, text = get(worker.port, "/metrics")
+    assert worker.get("/livez")[0] == 200
+    status, text = worker.get("/metrics")
     assert status == 200
     assert 'edgestream_source_rows_total{pipeline="endless",step="source"}' in text
-    assert '"name":"endless"' in get(worker.port, "/api/v1/pipelines")[1].replace(" ", "")
-    assert "window_start" in get(worker.port, "/api/v1/pipelines/endless/rows?sink=sink&after=0")[1]
-    assert "<html" in get(worker.port, "/")[1]
+    assert '"name":"endless"' in worker.get("/api/v1/pipelines")[1].replace(" ", "")
+    assert "window_start" in worker.get("/api/v1/pipelines/endless/rows?sink=sink&after=0")[1]
+    assert "<html" in worker.get("/")[1]
 
 
 def test_an_absent_broker_is_waited_for_and_readyz_says_so(tmp_path: Path) -> None:
@@ -145,11 +119,11 @@ def test_an_absent_broker_is_waited_for_and_readyz_says_so(tmp_path: Path) -> No
     )
     worker = Worker(tmp_path, pipeline(tmp_path, text))
     try:
-        worker.start(lambda: "cannot reach" in get(worker.port, "/readyz")[1])
-        status, body = get(worker.port, "/readyz")
+        worker.start(lambda: "cannot reach" in worker.get("/readyz")[1])
+        status, body = worker.get("/readyz")
         assert status == 503
         assert f"mqtt://127.0.0.1:{port}" in body
-        assert get(worker.port, "/livez")[0] == 200
+        assert worker.get("/livez")[0] == 200
         assert worker.process.terminate() == 0
     finally:
         worker.process.kill()

@@ -77,7 +77,7 @@ async def test_a_bounded_source_ends_the_pipeline(tmp_path: Path) -> None:
 
 async def test_state_survives_a_graceful_stop(tmp_path: Path) -> None:
     wire, table = Wire([[message("a", 1)]]), Table()
-    async with running(pipeline(wire, Memory(table), Tally()), tmp_path) as made:
+    async with running(pipeline(wire, Memory(table), Tally()), tmp_path):
         await until(lambda: wire.acknowledged == [1])
     wire.blocks += [[message("a", 2)], [message("a", 20)]]
     async with running(pipeline(wire, Memory(table), Tally()), tmp_path):

@@ -1,1 +1,1 @@
-"""Real servers for tests: each starts on a free loopback port and is stopped by its own process id."""
+"""Real servers for tests: each on a free loopback port, stopped by its own process id."""

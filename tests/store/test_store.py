@@ -16,6 +16,7 @@ from edgestream.batch import from_rows
 from edgestream.component import State
 from edgestream.errors import StoreError, StoreLocked
 from edgestream.store import tables
+from edgestream.store.lock import Lock
 from edgestream.store.store import Store, state_dir
 from edgestream.store.tables import Cut, DeadLetter, JournalRow
 from edgestream.store.thread import StoreThread
@@ -204,8 +205,6 @@ def test_the_lock_is_advisory_and_exclusive(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    from edgestream.store.lock import Lock
-
     with pytest.raises(StoreLocked):
         Lock(path)
     os.close(descriptor)
