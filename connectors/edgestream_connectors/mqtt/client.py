@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from edgestream import Clock, Disconnected
 from edgestream_connectors.mqtt import packets
 from edgestream_connectors.mqtt.address import Address, open_link
+from edgestream_connectors.mqtt.heartbeat import Heartbeat
 from edgestream_connectors.mqtt.link import CLOSED, Link
 from edgestream_connectors.mqtt.outgoing import Outgoing
 from edgestream_connectors.mqtt.packets import Connack, Goodbye, Login, Pingresp, Puback, Suback
@@ -36,6 +37,7 @@ class Client:
         self.connack = Connack(False, 0)
         self.outgoing = Outgoing(0)
         self.pongs = 0
+        self.granted: Sequence[int] = ()
         self.link = Link(self._deliver, self.fail)
         self._address = address
         self._login = login
@@ -45,10 +47,9 @@ class Client:
         self._held = 0
         self._failure = ""
         self._answered = False
-        self._suback: Suback | None = None
+        self._filters: Sequence[str] = ()
         self._changed = asyncio.Event()
-        self._pinging: asyncio.TimerHandle | None = None
-        self._silent = False
+        self._heartbeat = Heartbeat(self.link, self.fail)
 
     async def connect(self, tls: Tls) -> None:
         """Connect and log in; raises `Disconnected` saying why not and what to do."""
@@ -58,37 +59,31 @@ class Client:
                 await self.link.write(self._protocol.connect())
                 await self.until(lambda: self._answered)
         except TimeoutError as error:
-            raise self._cannot(
-                f"no answer within {CONNECT_SECONDS:g} s; is it a broker?"
+            raise _cannot(
+                self._address, f"no answer within {CONNECT_SECONDS:g} s; is it a broker?"
             ) from error
         answer = self.connack
         if answer.code:
             said = answer.properties.texts.get("reason_string", "")
             who = f" as user {self._login.username!r}" if self._login.username else ""
-            raise self._cannot(f"the broker refused to connect{who}: {reason(answer.code, said)}")
+            raise _cannot(
+                self._address, f"the broker refused to connect{who}: {reason(answer.code, said)}"
+            )
         self.outgoing = Outgoing(answer.limit("receive_maximum", packets.RECEIVE_MAXIMUM))
-        self._in(answer.limit("server_keep_alive", self._login.keep_alive) / 2)
+        self._heartbeat.start(answer.limit("server_keep_alive", self._login.keep_alive))
 
-    async def subscribe(self, filters: Sequence[str], qos: int) -> Sequence[int]:
-        """Subscribe; returns the QoS granted for each, raises `Disconnected` if one is refused."""
-        packet_id, packet = self._protocol.subscribe(filters, qos)
-        await self.link.write(packet)
+    async def subscribe(self, filters: Sequence[str], qos: int) -> None:
+        """Subscribe; a refusal ends the connection, and is raised as `Disconnected` from here on.
+
+        Messages may come before the answer, as many as can be held: then it is read later.
+        """
+        self._filters = filters
+        await self.link.write(self._protocol.subscribe(filters, qos))
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self.until(lambda: self._suback is not None)
+                await self.until(lambda: bool(self.granted) or self.link.blocked)
         except TimeoutError as error:
-            raise self._cannot("no answer to the subscription") from error
-        answer = self._suback
-        if answer is None or answer.packet_id != packet_id or len(answer.codes) != len(filters):
-            raise self._cannot("the answer to the subscription does not belong to it")
-        refused = [
-            f"{name!r}: {reason(code, answer.said)}"
-            for name, code in zip(filters, answer.codes, strict=True)
-            if code >= 0x80
-        ]
-        if refused:
-            raise Disconnected(f"{self._address.url} refused to subscribe " + ", ".join(refused))
-        return answer.codes
+            raise _cannot(self._address, "no answer to the subscription") from error
 
     async def take(self) -> tuple[Block, int]:
         """The messages that came, as one block, and when (ns); waits for some."""
@@ -109,7 +104,7 @@ class Client:
     def release(self, size: int) -> None:
         """Messages of ``size`` bytes are done with: there is room for others."""
         self._held -= size
-        self._silent = False  # answers that could not be read while reading was blocked may follow
+        self._heartbeat.heard()
         self.link.block(self._held >= LIMIT)
 
     def alive(self) -> None:
@@ -132,10 +127,9 @@ class Client:
         """The connection is of no use any more; the first reason counts."""
         if self._failure:
             return
-        if self._pinging is not None:
-            self._pinging.cancel()
+        self._heartbeat.stop()
         if why == CLOSED:
-            why += self._perhaps()
+            why += _perhaps(self._login, answered=self._answered, tls=self._address.tls)
         self._failure = f"lost {self._address.url}: {why}"
         self._changed.set()
 
@@ -148,7 +142,7 @@ class Client:
 
     def _deliver(self, data: bytes) -> bool:
         """A read came; says whether it held messages."""
-        self._silent = False
+        self._heartbeat.heard()
         held = self._held
         for event in self._protocol.receive(data):
             self._handle(event)
@@ -169,7 +163,10 @@ class Client:
             self.connack = event
             self._answered = True
         elif isinstance(event, Suback):
-            self._suback = event
+            self.granted = event.codes
+            refused = event.refused(self._filters)
+            if refused:
+                self.fail(f"the broker refuses to subscribe {refused}")
         elif isinstance(event, Goodbye):
             why = reason(event.code, event.said)
             if event.code == _TAKEN_OVER:
@@ -182,28 +179,15 @@ class Client:
             self.link.send(packets.disconnect(0x82, v5=self._login.v5))
             self.fail(f"the broker broke the MQTT protocol: {event.message}")
 
-    def _keep_alive(self, seconds: float) -> None:
-        """Ping after each ``seconds``; silence until the next, though reading went on, ends it."""
-        if self._silent and not self.link.blocked:
-            self.fail(f"no answer to a ping within {seconds:g} s")
-            self.link.abort()
-            return
-        self._silent = not self.link.blocked
-        self.ping()
-        self._in(seconds)
 
-    def _in(self, seconds: float) -> None:
-        if seconds and not self._failure:
-            loop = asyncio.get_running_loop()
-            self._pinging = loop.call_later(seconds, self._keep_alive, seconds)
+def _perhaps(login: Login, *, answered: bool, tls: bool) -> str:
+    """What it may mean that the server closes the connection without a word."""
+    if answered:
+        return f"; if this repeats, is the client id {login.client_id!r} used twice?"
+    if tls:
+        return "; if it requires a client certificate, set tls.cert and tls.key"
+    return "; does this port expect TLS (mqtts://)?"
 
-    def _perhaps(self) -> str:
-        """What it may mean that the server closes the connection without a word."""
-        if self._answered:
-            return f"; if this repeats, is the client id {self._login.client_id!r} used twice?"
-        if self._address.tls:
-            return "; if it requires a client certificate, set tls.cert and tls.key"
-        return "; does this port expect TLS (mqtts://)?"
 
-    def _cannot(self, why: str) -> Disconnected:
-        return Disconnected(f"cannot use {self._address.url}: {why}")
+def _cannot(address: Address, why: str) -> Disconnected:
+    return Disconnected(f"cannot use {address.url}: {why}")

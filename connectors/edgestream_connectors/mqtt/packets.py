@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from edgestream_connectors.mqtt import properties, wire
 from edgestream_connectors.mqtt.properties import Properties
-from edgestream_connectors.mqtt.reasons import from_connack_311
+from edgestream_connectors.mqtt.reasons import from_connack_311, reason
 from edgestream_connectors.mqtt.wire import ProtocolError, Reader
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
@@ -60,6 +60,14 @@ class Suback:
     packet_id: int
     codes: Sequence[int]
     said: str = ""
+
+    def refused(self, filters: Sequence[str]) -> str:
+        """Those of the ``filters`` that were refused, with why."""
+        return ", ".join(
+            f"{name!r}: {reason(code, self.said)}"
+            for name, code in zip(filters, self.codes, strict=True)
+            if code >= 0x80
+        )
 
 
 @dataclass(frozen=True, slots=True)

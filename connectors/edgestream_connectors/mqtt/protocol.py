@@ -23,6 +23,8 @@ from edgestream_connectors.mqtt.publish import Messages
 from edgestream_connectors.mqtt.wire import ProtocolError
 
 _KNOWN_TOPICS = 65_536
+_SUBSCRIPTION = 1
+"""The packet id of the only subscription of a connection."""
 
 
 @dataclass(slots=True)
@@ -54,17 +56,17 @@ class Protocol:
         self._needed = 0
         self._connected = False
         self._failed = False
-        self._last_id = 0
+        self._subscribed = 0
         self._topics: set[bytes] = set()
 
     def connect(self) -> bytes:
         """The first packet."""
         return packets.connect(self.login)
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> tuple[int, bytes]:
-        """A SUBSCRIBE packet with its packet id."""
-        self._last_id = self._last_id % 65_535 + 1
-        return self._last_id, packets.subscribe(self._last_id, filters, qos, v5=self.login.v5)
+    def subscribe(self, filters: Sequence[str], qos: int) -> bytes:
+        """A SUBSCRIBE packet; one at a time."""
+        self._subscribed = len(filters)
+        return packets.subscribe(_SUBSCRIPTION, filters, qos, v5=self.login.v5)
 
     def receive(self, data: bytes) -> list[Event]:
         """What ``data`` completes, in order; the messages of one call are one `Block`."""
@@ -140,7 +142,10 @@ class Protocol:
         if flags:
             raise ProtocolError(f"reserved flags are set (first byte 0x{data[start]:02X})")
         if kind == packets.SUBACK:
-            return packets.read_suback(data[body:stop], v5=self.login.v5)
+            suback = packets.read_suback(data[body:stop], v5=self.login.v5)
+            if suback.packet_id != _SUBSCRIPTION or len(suback.codes) != self._subscribed:
+                raise ProtocolError("SUBACK: it does not belong to the subscription")
+            return suback
         if kind == packets.PUBACK:
             return packets.read_puback(data[body:stop], v5=self.login.v5)
         if kind == packets.PINGRESP and body == stop:

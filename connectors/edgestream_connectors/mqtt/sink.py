@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
-
-import msgspec
+from typing import ClassVar, Literal, cast
 
 from edgestream import (
     Batch,
@@ -14,6 +12,7 @@ from edgestream import (
     Context,
     Disconnected,
     Duration,
+    Json,
     Problem,
     Rejected,
     Schema,
@@ -90,6 +89,7 @@ class MqttSink(Sink):
     tls: Tls = option(factory=Tls, help="TLS settings, for mqtts://.")
 
     _client: Client | None = state(factory=lambda: None)
+    _json: Json = state(factory=cast("Callable[[], Json]", Json))
 
     def check(self) -> None:
         """The topic and the connection must make sense."""
@@ -127,7 +127,7 @@ class MqttSink(Sink):
         """Publish the rows; with QoS 1 wait until the broker has answered for each."""
         client = self._connected()
         topics, refused = Template.of(self.topic).topics(batch)
-        payloads = [msgspec.json.encode(row) for row in batch.rows()]
+        payloads = self._json.encode(batch)
         limit = client.connack.limit("maximum_packet_size", MAX_LENGTH)
         for row, (topic, payload) in enumerate(zip(topics, payloads, strict=True)):
             if len(topic) + len(payload) + _OVERHEAD > limit:

@@ -65,8 +65,8 @@ class Mqtt(Source):
     the session while the worker is away: nothing is lost, and what comes twice after a restart
     of the worker is recognised. With QoS 0, and for a broker that loses its session, messages that
     are on their way are lost. A broker drops what its own queue cannot hold: give mosquitto
-    ``max_queued_messages 0``, and ``max_inflight_messages 0`` for more than 1,000 messages a
-    second.
+    ``max_queued_messages 0``, and ``max_inflight_messages 0`` for more than 1,000 messages/s.
+    With MQTT 3.1.1 retained messages come again at every connection.
     """
 
     replayable: ClassVar[bool] = False
@@ -103,7 +103,9 @@ class Mqtt(Source):
     client_id: str = option(
         default="", help="Names the session; default: made from the step's name."
     )
-    clean_start: bool = option(default=False, help="Forget the session that the broker kept.")
+    clean_start: bool = option(
+        default=False, help="Begin a new session; once after topics were removed."
+    )
     session_expiry: Duration = option(
         default="7d", help="How long the broker keeps the session (MQTT 5)."
     )
@@ -163,9 +165,7 @@ class Mqtt(Source):
         if self.properties and self.version != "5":
             problems.append(Problem("MQTT 3.1.1 has no properties", ("properties",)))
         if self.linger is not None and 0 < nanos(self.keep_alive) <= 2 * nanos(self.linger):
-            problems.append(
-                Problem("pauses longer than half of keep_alive", ("linger",), "about 20ms is best")
-            )
+            problems.append(Problem("longer than half of keep_alive", ("linger",), "try 20ms"))
         if problems:
             raise ConfigError(problems)
 
@@ -208,14 +208,16 @@ class Mqtt(Source):
         self._committed = 0
         await client.connect(self.tls)
         if not client.connack.session_present:
+            if self._tail is not None and not self.clean_start:
+                ctx.log.warning("%s has lost the session and what it held", self.url)
             self._tail = None
         patterns = [Pattern.of(text) for text in self.topics or (self.topic,)]
         share = f"$share/{self.group}/" if self.group else ""
-        granted = await client.subscribe([share + each.filter for each in patterns], self.qos)
-        if min(granted) < self.qos:
+        await client.subscribe([share + each.filter for each in patterns], self.qos)
+        if any(qos < self.qos for qos in client.granted):
             ctx.log.warning("%s grants QoS 0 only: messages may be lost", self.url)
-        default = 0.020 if self.journalled else 0.001
-        client.link.linger = default if self.linger is None else nanos(self.linger).seconds
+        linger = ("20ms" if self.journalled else "1ms") if self.linger is None else self.linger
+        client.link.linger = nanos(linger).seconds
 
     async def batches(self) -> AsyncIterator[Payloads]:
         """What each read brought; `Disconnected` once everything received has been given out."""

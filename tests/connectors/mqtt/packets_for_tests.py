@@ -43,6 +43,7 @@ def published(
 
 def connected(*, v5: bool = True, max_packet: int = 1024 * 1024) -> Protocol:
     protocol = Protocol(Login("test", v5=v5, max_packet=max_packet))
+    protocol.subscribe(["#"], 1)
     protocol.receive(CONNACK_5 if v5 else CONNACK_311)
     return protocol
 

@@ -72,12 +72,39 @@ async def test_reason_strings_are_shown() -> None:
 
 async def test_refused_filters_are_named() -> None:
     said = await failure(CONNACK_5, b"\x90\x04\x00\x01\x00\x87")
-    assert "refused to subscribe 'a/#': not authorised" in said
+    assert "refuses to subscribe 'a/#': not authorised" in said
 
 
 async def test_an_answer_to_another_subscription() -> None:
-    assert "does not belong to it" in await failure(CONNACK_5, b"\x90\x04\x00\x09\x00\x01")
-    assert "does not belong to it" in await failure(CONNACK_5, b"\x90\x05\x00\x01\x00\x01\x01")
+    assert "SUBACK: it does not belong to the subscription" in await failure(
+        CONNACK_5, b"\x90\x04\x00\x09\x00\x01"
+    )
+    assert "SUBACK: it does not belong to the subscription" in await failure(
+        CONNACK_5, b"\x90\x05\x00\x01\x00\x01\x01"
+    )
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_messages_may_come_before_the_answer_to_the_subscription(
+    monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    """A kept session is sent again at once: more than may be held, and the answer behind it."""
+    monkeypatch.setattr(client_module, "LIMIT", 1000)
+    data = published(b"t", b"x" * 600_000, 1)
+    answer = SUBACK if good else b"\x90\x04\x00\x01\x00\x8f"
+    async with scripted(CONNACK_5 + data, answer) as server, asyncio.timeout(10):
+        one = client(server.port)
+        await one.connect(Tls())
+        await one.subscribe(["a/#"], 1)
+        block, _ = await one.take()
+        assert block.messages.payloads == [b"x" * 600_000]
+        one.release(len(block.raw))
+        if good:
+            await one.until(lambda: one.granted == (1,))
+        else:
+            with pytest.raises(Disconnected, match="refuses to subscribe 'a/#': the topic filter"):
+                await one.take()
+        await one.close()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +175,7 @@ async def test_a_silent_server_is_noticed() -> None:
     async with scripted(CONNACK_5) as server:
         one = client(server.port)
         await one.connect(Tls())
-        one._keep_alive(0.05)
+        one._heartbeat.start(0.1)
         with pytest.raises(Disconnected, match=r"no answer to a ping within 0\.05 s"):
             await one.take()
         await one.close()
@@ -170,7 +197,7 @@ async def test_silence_does_not_count_while_reading_is_blocked() -> None:
         one = client(server.port)
         await one.connect(Tls())
         one.link.block(True)
-        one._keep_alive(0.01)
+        one._heartbeat.start(0.02)
         while server.heard.count(b"\xc0\x00") < 5:
             await asyncio.sleep(0.01)
         one.alive()
@@ -181,7 +208,7 @@ async def test_keep_alive_0_is_off() -> None:
     async with scripted(CONNACK_5) as server:
         one = client(server.port, keep_alive=0)
         await one.connect(Tls())
-        assert one._pinging is None
+        assert one._heartbeat._timer is None
         await one.close()
 
 

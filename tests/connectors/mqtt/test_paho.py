@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -41,6 +41,7 @@ class Recorder(Client):
         return 0
 
 
+@settings(deadline=None)
 @given(texts, st.binary(max_size=20_000), st.integers(0, 65_535), st.booleans(), st.booleans())
 def test_publish(topic: str, payload: bytes, ident: int, retain: bool, v5: bool) -> None:
     paho = Recorder(v5=v5)
@@ -53,6 +54,7 @@ def test_publish(topic: str, payload: bytes, ident: int, retain: bool, v5: bool)
     assert block.messages.payloads == [payload]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(texts, texts)), st.binary(min_size=1, max_size=300), texts)
 def test_publish_properties(user: list[tuple[str, str]], data: bytes, content: str) -> None:
     said = Properties(PacketTypes.PUBLISH)

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream_connectors.mqtt.packets import Connack, Goodbye, Login, Pingresp, Puback, Suback
@@ -64,6 +64,7 @@ def test_every_split_in_two() -> None:
         check(fed(connected(), [STREAM[:point], STREAM[point:]]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_any_splits(points: list[int]) -> None:
     bounds = [0, *sorted(points), len(STREAM)]
@@ -87,6 +88,7 @@ messages = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(messages, min_size=1), st.booleans())
 def test_any_messages(sent: list[tuple[str, bytes, int, bool, bool]], v5: bool) -> None:
     data = b"".join(
@@ -212,6 +214,7 @@ def test_anything_may_come(seed: int) -> None:
                 assert event.messages.again >= again.again
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise(data: bytes) -> None:
     fed(connected(), [data])

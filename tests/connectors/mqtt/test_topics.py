@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream_connectors.mqtt import topics
@@ -110,6 +110,7 @@ def test_many_topics_begin_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(second["topic"].dictionary) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from("ab/"), max_size=6)))
 def test_columns_are_what_matching_each_topic_gives(texts: list[str]) -> None:
     columns = TopicColumns(PATTERNS, None).columns([text.encode() for text in texts])
