@@ -79,7 +79,10 @@ if TYPE_CHECKING:
     from edgestream.sources.file import File
     from edgestream.sources.generate import Generate
     from edgestream.spec import PipelineSpec, Spool
+    from edgestream_connectors.lora_serial import LoraSerial
     from edgestream_connectors.mqtt import Mqtt, MqttSink
+    from edgestream_connectors.postgres import Postgres
+    from edgestream_connectors.redis import Redis
 
 _LATER = {
     "Aggregate": "edgestream.aggregate",
@@ -90,11 +93,14 @@ _LATER = {
     "FileSink": "edgestream.sinks.file",
     "Generate": "edgestream.sources.generate",
     "Json": "edgestream.codecs.json",
+    "LoraSerial": "edgestream_connectors.lora_serial",
     "Mqtt": "edgestream_connectors.mqtt",
     "MqttSink": "edgestream_connectors.mqtt",
     "Pipeline": "edgestream.building",
     "PipelineSpec": "edgestream.spec",
+    "Postgres": "edgestream_connectors.postgres",
     "Raw": "edgestream.codecs.raw",
+    "Redis": "edgestream_connectors.redis",
     "Rename": "edgestream.operators.rename",
     "Select": "edgestream.operators.select",
     "Set": "edgestream.operators.set",
@@ -146,6 +152,7 @@ __all__ = [
     "FileSink",
     "Generate",
     "Json",
+    "LoraSerial",
     "ManualClock",
     "Metrics",
     "Mqtt",
@@ -157,8 +164,10 @@ __all__ = [
     "Pipeline",
     "PipelineSpec",
     "Position",
+    "Postgres",
     "Problem",
     "Raw",
+    "Redis",
     "Rejected",
     "Rename",
     "Retry",
