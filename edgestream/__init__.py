@@ -33,6 +33,10 @@ from edgestream.component import (
 from edgestream.config.fields import option, state
 from edgestream.config.values import Bytes, Duration, Nanos, Secret, Size, nanos, nbytes
 from edgestream.errors import (
+    EXIT_CONFIG,
+    EXIT_IO,
+    EXIT_LOCKED,
+    EXIT_PERMISSION,
     ComponentError,
     ConfigError,
     Disconnected,
@@ -126,6 +130,10 @@ _LATER = {
 }
 
 __all__ = [
+    "EXIT_CONFIG",
+    "EXIT_IO",
+    "EXIT_LOCKED",
+    "EXIT_PERMISSION",
     "MAIN",
     "Aggregate",
     "Array",

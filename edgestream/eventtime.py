@@ -37,11 +37,11 @@ class Time:
 
     field: str = option(help="The column that holds the event time.")
     unit: Unit | None = option(
-        None, help="s, ms, us or ns since the epoch, or iso8601; by default s for numbers."
+        default=None, help="s, ms, us or ns since the epoch, or iso8601; by default s for numbers."
     )
-    delay: Duration = option("1s", help="How much later than its neighbours a row may come.")
-    idle: Duration = option("30s", help="Silence after which the clock moves the watermark.")
-    max_future: Duration = option("5m", help="A row further ahead never moves the watermark.")
+    delay: Duration = option(default="1s", help="How much later than its neighbours a row may come.")
+    idle: Duration = option(default="30s", help="Silence after which the clock moves the watermark.")
+    max_future: Duration = option(default="5m", help="A row further ahead never moves the watermark.")
 
     def __post_init__(self) -> None:
         """Convert durations; raises `ConfigError`."""

@@ -44,7 +44,7 @@ class StreamSpec:
 class Spool:
     """How much a sink's output may wait in the state file while the sink cannot be reached."""
 
-    max_bytes: Size = option("256MiB", help="Reading pauses when the spool holds more.")
+    max_bytes: Size = option(default="256MiB", help="Reading pauses when the spool holds more.")
 
     def __post_init__(self) -> None:
         """Convert sizes; raises `ConfigError`."""
@@ -169,7 +169,7 @@ class PipelineSpec:
 class _Checkpoint:
     """The one duration of a pipeline, converted like any other field."""
 
-    checkpoint: Duration = option("5s", help="Time between checkpoints.")
+    checkpoint: Duration = option(default="5s", help="Time between checkpoints.")
 
     def __post_init__(self) -> None:
         convert_fields(self)
