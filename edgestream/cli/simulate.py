@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import click
 import numpy as np
 
 from edgestream import MqttSink
-from edgestream.batch import Batch, Column
+from edgestream.batch import Batch, Column, Strings
 from edgestream.building import pipeline
 from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
@@ -28,13 +29,13 @@ def readings(batch: Batch) -> Batch:
     """What a device sends: its name, epoch milliseconds, and values with two decimals."""
     columns: dict[str, Column] = {"device": batch["device"], "ts": batch.times // 1_000_000}
     for name, values in batch.columns.items():
-        if name not in columns:
+        if name not in columns and not isinstance(values, Strings):
             columns[name] = np.round(values, 2)
     return Batch(columns, batch.times)
 
 
 def simulation(
-    url: str, topic: str, qos: int, source: Generate, name: str = "simulate"
+    url: str, topic: str, qos: Literal[0, 1], source: Generate, name: str = "simulate"
 ) -> PipelineSpec:
     """The pipeline that publishes."""
     return (
@@ -92,7 +93,7 @@ def command(
     source = Generate(
         devices=devices, rate=rate, count=count, start=start, seed=seed, jitter=jitter
     )
-    spec = simulation(url, topic, qos, source)
+    spec = simulation(url, topic, 1 if qos else 0, source)
     if rate:
         click.echo(f"{devices} devices, {rate:g} messages/s to {url}; Ctrl-C stops", err=True)
     with tempfile.TemporaryDirectory(prefix="edgestream-simulate-") as folder:
