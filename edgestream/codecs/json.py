@@ -1,0 +1,114 @@
+"""JSON objects, the codec of every source that names no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from edgestream.batch import Batch
+from edgestream.codecs.columns import Declared, start
+from edgestream.codecs.json_decode import Reading
+from edgestream.codecs.json_encode import encode
+from edgestream.codecs.json_layout import Layout
+from edgestream.codecs.json_spots import unusable
+from edgestream.component import Codec, Decoded, State, component
+from edgestream.config.fields import option, state
+from edgestream.config.values import Size, nbytes
+from edgestream.errors import ConfigError, Problem
+from edgestream.schema import ColumnKind, Schema
+
+
+@component(
+    "json",
+    examples=(
+        "decode: json",
+        "decode: {json: {columns: {device: string, temperature: float}, max_payload: 64KiB}}",
+    ),
+)
+class Json(Codec):
+    """One JSON object a payload; its fields become columns.
+
+    A field of an object within the object is named with a dot: ``{"gps": {"lat": 41.4}}`` gives
+    the column `gps.lat`. A list becomes a column of its JSON text. A field that is null or not
+    there is missing. Only the columns that the pipeline uses are taken out; the others are read
+    past.
+
+    What a column holds is learnt from its first value: whole numbers, numbers, true or false,
+    text. Whole numbers become numbers when a fraction comes; anything else that does not fit is
+    rejected with its reason (a dead letter), and the rows beside it are not touched. ``columns``
+    declares the columns instead of learning them; other fields are then not read. All rules, and
+    what becomes of very large numbers, duplicates and bad text, are in docs/codecs.md.
+
+    A whole-number or true-false column becomes numbers (true is 1) as soon as a value is missing.
+    """
+
+    columns: Mapping[str, Declared] | None = option(
+        None,
+        help="the columns and what they hold: float, int, bool or string",
+        example="{device: string, temperature: float}",
+    )
+    max_payload: Size = option(
+        "256KiB", help="a larger payload is rejected", minimum=1, maximum=64 * 1024 * 1024
+    )
+    max_depth: int = option(
+        32, help="objects within objects deeper than this are rejected", minimum=1, maximum=100
+    )
+    _reading: Reading | None = state()
+
+    def check(self) -> None:
+        """No declared column may have a name that no field can have."""
+        problems = [
+            Problem(f"{name!r} cannot name a column", ("columns", name))
+            for name in self.columns or ()
+            if unusable(name)
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def schema(self) -> Schema:
+        """The declared columns, if there are any."""
+        if self.columns is None:
+            return Schema.unknown()
+        return Schema.of_kinds(cast("Mapping[str, ColumnKind]", self.columns))
+
+    def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
+        """Read only ``columns`` from now on; what was learnt before is forgotten."""
+        declared = self.columns or {}
+        if columns is not None:
+            unknown = sorted(name for name in columns if unusable(name))
+            if unknown:
+                raise ConfigError(f"no field of a JSON object can give the column {unknown[0]!r}")
+        is_open = columns is None and self.columns is None
+        wanted = declared if columns is None else sorted(columns)
+        known = [start(name, declared.get(name), kinds.get(name, "any")) for name in wanted]
+        if is_open:
+            known = [start(name, None, kind) for name, kind in kinds.items() if not unusable(name)]
+        layout = Layout(known, is_open=is_open, max_depth=self.max_depth)
+        self._reading = Reading(layout, nbytes(self.max_payload))
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Columns that are wanted but never came, with the nearest names that did."""
+        return self._running().absent()
+
+    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
+        return self._running().decode(payloads)
+
+    def encode(self, batch: Batch) -> list[bytes]:
+        """One object a row: missing is null, times are RFC 3339 in UTC."""
+        return encode(batch)
+
+    def snapshot(self) -> State | None:
+        """What it learnt from the data."""
+        return self._running().snapshot()
+
+    def restore(self, saved: State) -> None:
+        """Go on with what was learnt before."""
+        self._running().restore(saved)
+
+    def _running(self) -> Reading:
+        if self._reading is None:
+            self.want(None, {})
+        assert self._reading is not None
+        return self._reading

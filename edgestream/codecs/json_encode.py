@@ -1,0 +1,54 @@
+"""From a batch to JSON objects, one payload a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+import numpy as np
+
+from edgestream.batch import Array, Batch, Column, Strings
+from edgestream.codecs.json_spots import unusable
+
+
+def encode(batch: Batch) -> list[bytes]:
+    """One compact object a row: missing is null, times are RFC 3339 in UTC."""
+    if not len(batch):
+        return []
+    if not batch.columns:
+        return [b"{}"] * len(batch)
+    lists = [plain(column) for column in batch.columns.values()]
+    rows = map(_row(list(batch.columns)), *lists)
+    return msgspec.json.Encoder().encode_lines(rows).split(b"\n")[:-1]
+
+
+def plain(column: Column) -> list[Any]:
+    """The values as msgspec writes them: NaN it writes as null."""
+    if isinstance(column, Strings):
+        return column.to_list()
+    if column.dtype.kind == "M":
+        return rfc3339(column)
+    return cast("list[Any]", column.tolist())
+
+
+def rfc3339(column: Array) -> list[str | None]:
+    """Times as text in UTC, in whole seconds or milliseconds where all of them are."""
+    micros = column.astype("datetime64[us]")
+    present = micros[~np.isnat(micros)].astype(np.int64)
+    unit: Literal["s", "ms", "us"] = "us"
+    if not (present % 1_000_000).any():
+        unit = "s"
+    elif not (present % 1000).any():
+        unit = "ms"
+    texts = np.datetime_as_string(micros, unit=unit, timezone="UTC", casting="unsafe").tolist()
+    return [None if text == "NaT" else text for text in texts]
+
+
+def _row(names: Sequence[str]) -> Callable[..., Any]:
+    """What makes a row of its values: a struct is written three times as fast as a dict."""
+    if any(map(unusable, names)):
+        return lambda *values: dict(zip(names, values, strict=True))
+    fields = [f"f{index}" for index in range(len(names))]
+    rename = dict(zip(fields, names, strict=True))
+    return msgspec.defstruct("Row", fields, rename=rename, gc=False)
