@@ -58,10 +58,10 @@ class Table:
         """Take over names as the header."""
         if names == self._names:
             return
+        if self._wanted is None and len({*self._columns, *names}) > MAX_COLUMNS:
+            raise ValueError(f"more than {MAX_COLUMNS} different columns")
         for name in names:
             self._add(name)
-        if len(self._columns) > MAX_COLUMNS:
-            raise ValueError(f"more than {MAX_COLUMNS} different columns")
         self._names = names
 
     def absent(self) -> dict[str, str]:
@@ -230,8 +230,6 @@ class _Made:
 
 def _header(fields: Sequence[str]) -> tuple[str, ...]:
     names = tuple(field.strip() for field in fields)
-    if len(names) > MAX_COLUMNS:
-        raise ValueError(f"more than {MAX_COLUMNS} columns")
     if len(set(names)) != len(names):
         raise ValueError("the header names a column twice")
     for name in names:

@@ -111,7 +111,7 @@ class Raw(Codec):
         for row, value in enumerate(to_python(batch[self.column])):
             try:
                 made.append(b"" if value is None else write(value))
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError):
                 rejected[row] = f"{self.column}: {value!r} is not {self.format}"
         if rejected:
             raise Rejected(rejected)
@@ -133,7 +133,9 @@ def _text(value: Any) -> bytes:
 
 
 def _number(value: Any) -> bytes:
-    return repr(value + 0).encode()
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError
+    return repr(int(value) if isinstance(value, bool) else value).encode()
 
 
 _WRITERS: Mapping[str, Callable[[Any], bytes]] = {
