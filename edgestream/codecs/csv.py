@@ -42,11 +42,11 @@ class Csv(Codec):
 
     columns: Sequence[str] | Mapping[str, Declared] | None = option(
         None,
-        help="the names of the fields in their order, or names and float, int, bool or string",
+        help="The names of the fields in their order, or names and float, int, bool or string.",
         example="[device, temperature]",
     )
-    delimiter: str = option(",", help="the character between fields", example="';'")
-    max_payload: Size = option("256KiB", help="a larger payload is rejected", minimum=1)
+    delimiter: str = option(",", help="The character between fields.", example="';'")
+    max_payload: Size = option("256KiB", help="A larger payload is rejected.", minimum=1)
     _table: Table | None = state()
 
     def check(self) -> None:

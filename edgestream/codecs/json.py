@@ -44,14 +44,14 @@ class Json(Codec):
 
     columns: Mapping[str, Declared] | None = option(
         None,
-        help="the columns and what they hold: float, int, bool or string",
+        help="The columns and what they hold: float, int, bool or string.",
         example="{device: string, temperature: float}",
     )
     max_payload: Size = option(
-        "256KiB", help="a larger payload is rejected", minimum=1, maximum=64 * 1024 * 1024
+        "256KiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
     )
     max_depth: int = option(
-        32, help="objects within objects deeper than this are rejected", minimum=1, maximum=100
+        32, help="Objects within objects deeper than this are rejected.", minimum=1, maximum=100
     )
     _reading: Reading | None = state()
 
