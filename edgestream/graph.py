@@ -156,8 +156,9 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     }
     graph = Graph(spec, entries, nodes, exits)
     _connect(graph)
-    _resolve(graph, allowed)
-    _follow(graph)
+    problems = [*_resolve(graph, allowed), *_follow(graph)]
+    if problems:
+        raise ConfigError(problems)
     _project(graph)
     return graph
 
@@ -205,7 +206,8 @@ def _connect(graph: Graph) -> None:
             giver.targets.setdefault(port or MAIN, []).append(receiver.id)
 
 
-def _resolve(graph: Graph, allowed: Sequence[str]) -> None:
+def _resolve(graph: Graph, allowed: Sequence[str]) -> list[Problem]:
+    """Import the functions that steps name."""
     problems: list[Problem] = []
     for node in graph.nodes.values():
         if isinstance(node.operator, Use):
@@ -213,19 +215,17 @@ def _resolve(graph: Graph, allowed: Sequence[str]) -> None:
                 node.operator.resolve(allowed)
             except ConfigError as error:
                 problems += [p.under(*graph.spec.path(node.id)) for p in error.problems]
-    if problems:
-        raise ConfigError(problems)
+    return problems
 
 
-def _follow(graph: Graph) -> None:
+def _follow(graph: Graph) -> list[Problem]:
     """Infer the columns that reach every node; unknown names are problems with their place."""
     problems: list[Problem] = []
     schemas: dict[str, Schema] = {}
     keys: dict[str, tuple[str, ...]] = {}
     for entry in graph.entries.values():
-        given = entry.component.schema()
-        decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
-        schemas[entry.id] = decoded.merge(given).with_fields(given.fields)
+        schemas[entry.id], wrong = _given(entry)
+        problems += [problem.under(*graph.spec.path(entry.id)) for problem in wrong]
         schemas[f"{entry.id}:{REJECTED}"] = Schema({"payload": "string", "reason": "string"})
     for receiver in _receivers(graph):
         schema = schemas[receiver.inputs[0]]
@@ -246,8 +246,20 @@ def _follow(graph: Graph) -> None:
             if isinstance(receiver, Node):
                 for port in ("", *(f":{port}" for port in receiver.operator.ports)):
                     schemas[f"{receiver.id}{port}"] = Schema.unknown()
-    if problems:
-        raise ConfigError(problems)
+    return problems
+
+
+def _given(entry: Entry) -> tuple[Schema, tuple[Problem, ...]]:
+    """The columns a source gives with its codec, and what is wrong with its time column."""
+    given = entry.component.schema()
+    decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
+    schema = decoded.merge(given).with_fields(given.fields)
+    try:
+        if entry.time is not None:
+            schema.kind(entry.time.field)
+    except ConfigError as error:
+        return schema, tuple(problem.under("time", "field") for problem in error.problems)
+    return schema, ()
 
 
 def _project(graph: Graph) -> None:

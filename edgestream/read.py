@@ -6,6 +6,7 @@ was noted.
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -72,8 +73,10 @@ def make(cls: type[Any], value: Any) -> Any:
 
 
 def takes_mapping(wanted: Any) -> bool:
-    """Whether the values of a field are mappings of names."""
+    """Whether the values of a field may be mappings of names."""
     origin = typing.get_origin(wanted)
+    if origin in (typing.Union, types.UnionType):
+        return any(map(takes_mapping, typing.get_args(wanted)))
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
@@ -183,7 +186,7 @@ class _Parts:
         names = self.registry.names(kind)
         known = "known: " + ", ".join(names)
         if not isinstance(value, Mapping):
-            raise ConfigError(Problem(f"expected a {kind}", hint=known))
+            raise ConfigError(Problem(f"expected {_an(kind)}", hint=known))
         keys = [key for key in value if key not in _BESIDE[kind]]
         if not keys:
             raise ConfigError(Problem(f"no {kind} is named here", hint=known))
@@ -210,6 +213,10 @@ class _Parts:
             self.notes.add(f"there is no {kind} {key!r}", (*path, key), hint)
 
 
+def _an(kind: Kind) -> str:
+    return f"an {kind}" if kind == "operator" else f"a {kind}"
+
+
 def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
     if not isinstance(data, Mapping):
         raise ConfigError("expected a pipeline: name:, source:, steps:, sink:")
@@ -229,6 +236,7 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
     tests = data.get("tests") or []
     if not isinstance(tests, list):
         notes.add("expected a list of tests", ("tests",))
+        tests = []
     if notes.problems:
         sources, streams, sinks = _standing_in(sources, streams, sinks)
     name = _name(data, notes)

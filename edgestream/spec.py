@@ -113,10 +113,11 @@ class PipelineSpec:
                 hint = "use a small letter, then small letters, digits, - and _; at most 63"
                 problems.append(Problem(f"{name!r} is not a usable name", path, hint))
         seen: set[str] = set()
-        for name in [*self.sources, *self.streams, *self.sinks]:
-            if name in seen:
-                problems.append(Problem(f"the name {name!r} is used twice", self.path(name)))
-            seen.add(name)
+        parts = {"sources": self.sources, "streams": self.streams, "sinks": self.sinks}
+        for key, names in parts.items():
+            twice = [name for name in names if name in seen]
+            problems += [Problem(f"the name {name!r} is used twice", (key, name)) for name in twice]
+            seen.update(names)
         if not self.sources:
             problems.append(Problem("there is no source", (), "add source: or sources:"))
         if not self.sinks:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from edgestream.cli.load import allowed_modules, load_spec, pipeline_files
-from edgestream.errors import EXIT_CONFIG, ConfigError, Problem
+from edgestream.cli.load import allowed_modules, load_all
+from edgestream.errors import EXIT_CONFIG, Problem
 
 
 @click.command("check")
@@ -28,20 +28,14 @@ def command(paths: tuple[Path, ...], modules: tuple[str, ...], output: str) -> i
 
     Example:  edgestream check pipelines/
     """
-    problems: list[Problem] = []
-    files = pipeline_files(paths)
-    for path in files:
-        try:
-            load_spec(path, allowed_modules(modules))
-        except ConfigError as error:
-            problems += error.problems
+    specs, problems = load_all(paths, allowed_modules(modules))
     if output == "json":
         click.echo(json.dumps([describe(problem) for problem in problems], indent=2))
     else:
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
-            click.echo(f"{len(files)} pipeline{'s' * (len(files) != 1)} without problems")
+            click.echo(f"{len(specs)} pipeline{'s' * (len(specs) != 1)} without problems")
     return EXIT_CONFIG if problems else 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgestream.codecs.json import Json
-from edgestream.config.yaml import Document
+from edgestream.config.yaml import MAX_BYTES, Document
 from edgestream.config.yaml import load as load_yaml
 from edgestream.delivery import agreed
 from edgestream.errors import ConfigError, Problem
@@ -19,50 +19,58 @@ from edgestream.spec import PipelineSpec
 SUFFIXES = (".yaml", ".yml")
 
 
-def pipeline_files(paths: Iterable[Path]) -> list[Path]:
-    """The files behind files and folders; raises `ConfigError` where there are none."""
-    found: list[Path] = []
-    problems: list[Problem] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if entry.suffix in SUFFIXES)
-            found += inside
-            if not inside:
-                problems.append(Problem("no .yaml file in this folder", file=str(path)))
-        elif path.exists():
-            found.append(path)
-        else:
-            problems.append(Problem("there is no such file or folder", file=str(path)))
-    if problems:
-        raise ConfigError(problems)
-    return found
-
-
 def load_specs(paths: Iterable[Path], allowed: Sequence[str]) -> list[PipelineSpec]:
     """The pipelines behind files and folders; raises `ConfigError` with every problem."""
-    specs: list[PipelineSpec] = []
-    problems: list[Problem] = []
-    names: dict[str, Path] = {}
-    for path in pipeline_files(paths):
-        try:
-            spec = load_spec(path, allowed)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        if spec.name in names:
-            message = f"the name {spec.name!r} is taken by {names[spec.name]}"
-            problems.append(Problem(message, ("name",), file=str(path)))
-        names[spec.name] = path
-        specs.append(spec)
+    specs, problems = load_all(paths, allowed)
     if problems:
         raise ConfigError(problems)
     return specs
 
 
+def load_all(
+    paths: Iterable[Path], allowed: Sequence[str]
+) -> tuple[list[PipelineSpec], list[Problem]]:
+    """The pipelines that can be read of files and folders, and every problem of the others."""
+    files, problems = pipeline_files(paths)
+    specs: dict[str, PipelineSpec] = {}
+    taken: dict[str, Path] = {}
+    for path in files:
+        try:
+            spec = load_spec(path, allowed)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        if spec.name in taken:
+            message = f"the name {spec.name!r} is taken by {taken[spec.name]}"
+            problems.append(Problem(message, ("name",), "two pipelines need two names", str(path)))
+        taken.setdefault(spec.name, path)
+        specs.setdefault(spec.name, spec)
+    return list(specs.values()), problems
+
+
+def pipeline_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
+    """The files behind files and folders, each once, and where there are none."""
+    found: dict[Path, Path] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(entry for entry in path.iterdir() if entry.suffix in SUFFIXES)
+            if not inside:
+                problems.append(Problem("no .yaml file in this folder", file=str(path)))
+        elif not path.exists():
+            problems.append(Problem("there is no such file or folder", file=str(path)))
+            continue
+        for file in inside:
+            found.setdefault(file.resolve(), file)
+    return list(found.values()), problems
+
+
 def load_spec(path: Path, allowed: Sequence[str]) -> PipelineSpec:
     """One pipeline, with its graph built once so that unknown columns are found."""
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from error
     document = load_yaml(text, str(path))
@@ -79,7 +87,7 @@ def _check_graph(document: Document, spec: PipelineSpec, allowed: Sequence[str])
         except ConfigError as error:
             problems += [document.place(problem) for problem in error.problems]
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def allowed_modules(given: Sequence[str]) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def _loader() -> Any:
 def _decoded(text: bytes, file: str) -> str:
     """The text as characters that YAML allows."""
     if len(text) > MAX_BYTES:
-        message = f"the file has {len(text):,} bytes; more than 1 MiB is not read"
+        message = "the file is too large; more than 1 MiB is not read"
         raise ConfigError(Problem(message, file=file, line=1, column=1))
     if text.startswith(_WIDE) or b"\0" in text[:4]:
         message = "the file is UTF-16 or UTF-32, not UTF-8"

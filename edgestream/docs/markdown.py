@@ -37,8 +37,8 @@ def page(about: Description) -> str:
         rows = [(f"`{name}`", prose(text)) for name, text in about.columns.items()]
         parts += ["## Columns it adds", table(("column", "what it holds"), rows)]
     if about.ports:
-        listed = ", ".join(f"`{port}`" for port in about.ports)
-        parts += ["## Side outputs", f"Take them with `from: stream.port`: {listed}."]
+        listed = ", ".join(f"`from: stream.{port}`" for port in about.ports)
+        parts += ["## Side outputs", f"Taken by another stream or a sink with {listed}."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -49,6 +49,7 @@ class Generate(Source):
     """
 
     replayable: ClassVar[bool] = True
+    gives_rows = True
     columns: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "device": "name of the device: prefix and number",
