@@ -1,9 +1,9 @@
 """The middle of the path: what was read goes through the graph, and what comes out goes to sinks.
 
 Read it top to bottom. `Task.run` takes one item at a time from the inbox; `process` decodes it,
-pushes it through the graph and lets the watermark follow; `_checkpoint` cuts between two items:
-the positions just after the last processed item, the state of every step, the rows for the sinks
-and the dead letters go into one transaction of the state file, and only then to the sinks.
+pushes it through the graph and lets the watermark follow (`Flow`); `_checkpoint` cuts between two
+items: the positions just after the last processed item, the state of every step, the rows for the
+sinks and the dead letters go into one transaction of the state file, and only then to the sinks.
 Processing goes on while a cut is being written; one cut at a time is in flight.
 
 Rule: a position is taken here, at the cut, never from what has been journalled meanwhile.
@@ -16,16 +16,13 @@ import json
 import time
 from collections.abc import Mapping
 
-import numpy as np
-
-from edgestream.batch import Batch, Strings, concat, to_python
+from edgestream.batch import Batch, concat
 from edgestream.clock import SECOND, Clock
-from edgestream.component import Payloads, Position
+from edgestream.component import Position
 from edgestream.config.values import nanos
 from edgestream.errors import Rejected
-from edgestream.eventtime import ENDED
-from edgestream.graph import REJECTED, Arrived, Graph
-from edgestream.runtime.decode import read
+from edgestream.graph import Arrived, Graph
+from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Ended, Inbox, Item
 from edgestream.runtime.pace import Pace
 from edgestream.runtime.reader import Reader
@@ -57,6 +54,7 @@ class Task:
         self.graph = graph
         self.dead_letters = 0
         self.checkpoints = 0
+        self._flow = Flow(graph)
         self._inbox = inbox
         self._store = store
         self._readers = readers
@@ -89,10 +87,7 @@ class Task:
         self._heads = dict(resume.meta.get("outbox", {}))
         for sink, top in resume.outbox_heads.items():
             self._heads[sink] = max(top, self._heads.get(sink, 0))
-        self.graph.restore(resume.states)
-        for name, saved in resume.meta.get("watermarks", {}).items():
-            if name in self.graph.entries:
-                self.graph.entries[name].watermark.restore(saved)
+        self._flow.restore(resume.states, resume.meta.get("watermarks", {}))
 
     @property
     def heads(self) -> Mapping[str, int]:
@@ -145,43 +140,25 @@ class Task:
 
     async def process(self, item: Item) -> None:
         """One read of one source: decode, push, let the watermark follow."""
-        entry = self.graph.entries[item.source]
         now = self._clock.wall()
-        received = item.data.received if isinstance(item.data, Payloads) else now
-        got = read(entry, item.data, received or now)
+        got = self._flow.read(item, now)
         await self._pace.wait(item.source, got.batch)
         self._positions[item.source] = item.position
         self._processed[item.source] = (item.opening, item.index)
         self._changed = True
-        if got.rejected:
-            self._refuse(item, got.rejected, now)
-        if len(got.batch):
-            self._route(self.graph.push(item.source, got.batch))
-        entry.watermark.observe(got.batch.times, received or now, self._clock.monotonic())
-        self._advance()
+        passed = self._flow.push(item, got, now, self._clock.monotonic())
+        self._letters += passed.letters
+        self.dead_letters += len(passed.letters)
+        self._route(passed.arrived)
 
     def tick(self) -> None:
         """Let the clock move the watermarks of silent sources."""
-        now = self._clock.monotonic()
-        for entry in self.graph.entries.values():
-            entry.watermark.tick(now)
-        self._advance()
-
-    def _advance(self) -> None:
-        now = self._clock.monotonic()
-        marks = {
-            name: ENDED if entry.watermark.excluded(now) else entry.watermark.value
-            for name, entry in self.graph.entries.items()
-        }
-        if all(self.graph.entries[name].watermark.excluded(now) for name in marks):
-            return
-        self._route(self.graph.advance(marks))
+        self._route(self._flow.tick(self._clock.monotonic()))
 
     def _end(self, source: str) -> None:
         self._ended.add(source)
-        self.graph.entries[source].watermark.end()
         self._changed = True
-        self._advance()
+        self._route(self._flow.end(source, self._clock.monotonic()))
 
     def _route(self, arrived: Arrived) -> None:
         for sink, batch in arrived:
@@ -208,22 +185,6 @@ class Task:
                 self._held = True
                 await writer.room(limit)
                 self._held = False
-
-    def _refuse(self, item: Item, reasons: Mapping[int, str], now: int) -> None:
-        """Dead letters for the payloads of a block that could not be read."""
-        entry = self.graph.entries[item.source]
-        entry.rejected += len(reasons)
-        data = [_bytes_of(item.data, row) for row in reasons]
-        if REJECTED in entry.targets:
-            texts = [raw.decode("utf-8", "backslashreplace") for raw in data]
-            columns = {"payload": Strings.of(texts), "reason": Strings.of(list(reasons.values()))}
-            times = np.full(len(texts), now, np.int64)
-            self._route(self.graph.push(item.source, Batch(columns, times), REJECTED))
-            return
-        for (row, reason), raw in zip(reasons.items(), data, strict=True):
-            where = json.dumps({**item.position, "row": row})
-            self._letters.append(DeadLetter(now, item.source, "decode", where, reason, raw))
-        self.dead_letters += len(reasons)
 
     def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> None:
         """Dead letters for rows that a sink will never take."""
@@ -261,9 +222,7 @@ class Task:
             positions=dict(self._positions),
             meta={
                 "outbox": dict(self._heads),
-                "watermarks": {
-                    name: entry.watermark.snapshot() for name, entry in self.graph.entries.items()
-                },
+                "watermarks": self._flow.watermarks(),
             },
             states=self.graph.snapshot(),
             outbox=outgoing,
@@ -291,11 +250,3 @@ class Task:
         if self._flight is not None:
             await self._flight
             self._flight = None
-
-
-def _bytes_of(data: Payloads | Batch, row: int) -> bytes:
-    """What a rejected row was, as bytes."""
-    if isinstance(data, Payloads):
-        return bytes(data.payloads[row])
-    values = {name: to_python(column[row : row + 1])[0] for name, column in data.columns.items()}
-    return json.dumps(values, default=str).encode()

@@ -1,0 +1,116 @@
+"""What becomes of what was read: decoded, pushed through the graph, followed by the watermark.
+
+Nothing here waits, stores or knows what time it is: the caller says. `Task` does this with what
+the readers bring, the tests of a pipeline with the rows they give and a clock turned by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgestream.batch import Batch, Strings, to_python
+from edgestream.component import Payloads, State
+from edgestream.eventtime import ENDED
+from edgestream.graph import REJECTED, Arrived, Graph
+from edgestream.runtime.decode import Read, read
+from edgestream.runtime.inbox import Item
+from edgestream.store.tables import DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What one item led to: rows at sinks, and dead letters."""
+
+    arrived: Arrived
+    letters: list[DeadLetter]
+
+
+class Flow:
+    """The way of rows through one graph; ``now`` is the wall clock, ``monotonic`` the other."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Through this graph."""
+        self.graph = graph
+
+    def read(self, item: Item, now: int) -> Read:
+        """Decode an item and give its rows their times."""
+        return read(self.graph.entries[item.source], item.data, _received(item, now))
+
+    def push(self, item: Item, got: Read, now: int, monotonic: int) -> Passed:
+        """Send what was read through; the watermark follows."""
+        entry = self.graph.entries[item.source]
+        arrived: Arrived = []
+        letters = self._refuse(item, got.rejected, now, arrived) if got.rejected else []
+        if len(got.batch):
+            arrived += self.graph.push(item.source, got.batch)
+        entry.watermark.observe(got.batch.times, _received(item, now), monotonic)
+        return Passed([*arrived, *self._advance(monotonic)], letters)
+
+    def tick(self, monotonic: int) -> Arrived:
+        """Let the clock move the watermarks of silent sources."""
+        for entry in self.graph.entries.values():
+            entry.watermark.tick(monotonic)
+        return self._advance(monotonic)
+
+    def end(self, source: str, monotonic: int) -> Arrived:
+        """A source gives nothing more."""
+        self.graph.entries[source].watermark.end()
+        return self._advance(monotonic)
+
+    def watermarks(self) -> dict[str, list[int]]:
+        """How far each source has got, for a checkpoint."""
+        return {name: entry.watermark.snapshot() for name, entry in self.graph.entries.items()}
+
+    def restore(self, states: Mapping[str, State], watermarks: Mapping[str, list[int]]) -> None:
+        """Go on from a checkpoint."""
+        self.graph.restore(states)
+        for name, saved in watermarks.items():
+            if name in self.graph.entries:
+                self.graph.entries[name].watermark.restore(saved)
+
+    def _advance(self, monotonic: int) -> Arrived:
+        entries = self.graph.entries
+        excluded = {name for name in entries if entries[name].watermark.excluded(monotonic)}
+        if len(excluded) == len(entries):
+            return []
+        marks = {
+            name: ENDED if name in excluded else entry.watermark.value
+            for name, entry in entries.items()
+        }
+        return self.graph.advance(marks)
+
+    def _refuse(
+        self, item: Item, reasons: Mapping[int, str], now: int, arrived: Arrived
+    ) -> list[DeadLetter]:
+        """What could not be read: to the port of the source, or to dead letters."""
+        entry = self.graph.entries[item.source]
+        entry.rejected += len(reasons)
+        data = [_bytes_of(item.data, row) for row in reasons]
+        if REJECTED in entry.targets:
+            texts = [raw.decode("utf-8", "backslashreplace") for raw in data]
+            columns = {"payload": Strings.of(texts), "reason": Strings.of(list(reasons.values()))}
+            times = np.full(len(texts), now, np.int64)
+            arrived += self.graph.push(item.source, Batch(columns, times), REJECTED)
+            return []
+        return [
+            DeadLetter(
+                now, item.source, "decode", json.dumps({**item.position, "row": row}), reason, raw
+            )
+            for (row, reason), raw in zip(reasons.items(), data, strict=True)
+        ]
+
+
+def _received(item: Item, now: int) -> int:
+    return (item.data.received if isinstance(item.data, Payloads) else 0) or now
+
+
+def _bytes_of(data: Payloads | Batch, row: int) -> bytes:
+    """What a rejected row was, as bytes."""
+    if isinstance(data, Payloads):
+        return bytes(data.payloads[row])
+    values = {name: to_python(column[row : row + 1])[0] for name, column in data.columns.items()}
+    return json.dumps(values, default=str).encode()
