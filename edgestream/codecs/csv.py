@@ -6,8 +6,11 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
+from typing import Any
 
-from edgestream.batch import Batch
+import numpy as np
+
+from edgestream.batch import Batch, Column, Strings
 from edgestream.codecs.columns import Declared
 from edgestream.codecs.csv_table import Table
 from edgestream.codecs.json_encode import plain
@@ -101,7 +104,7 @@ class Csv(Codec):
         lines: list[str] = []
         target = SimpleNamespace(write=lines.append)
         writer = csv.writer(target, delimiter=self.delimiter, lineterminator="")
-        lists = [[_shown(value) for value in plain(batch[name])] for name in names]
+        lists = [_cells(batch[name]) for name in names]
         writer.writerows(zip(*lists, strict=True) if lists else [()] * len(batch))
         return [line.encode() for line in lines]
 
@@ -120,10 +123,13 @@ class Csv(Codec):
         return self._table
 
 
-def _shown(value: object) -> object:
-    """A value as it is read back: nothing for missing, true and false in small letters."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value
+def _cells(column: Column) -> list[Any]:
+    """The values as the csv module writes them: None is left empty."""
+    values = plain(column)
+    if isinstance(column, Strings) or column.dtype.kind not in "fb":
+        return values
+    if column.dtype.kind == "b":
+        return ["true" if value else "false" for value in values]
+    if np.isfinite(column).all():
+        return values
+    return [value if math.isfinite(value) else None for value in values]

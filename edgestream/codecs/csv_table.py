@@ -20,6 +20,7 @@ from edgestream.schema import ColumnKind
 
 MAX_COLUMNS = 1024
 
+_NOT_PLAIN = (b'"', b"\r")
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
@@ -93,8 +94,8 @@ class Table:
         for column in self._columns.values():
             column.texts.renew()
         made = _Made()
-        rows: list[tuple[int, list[str]]] = []
-        for index, payload in enumerate(payloads):
+        rows = self._plain_rows(payloads)
+        for index, payload in enumerate(() if rows else payloads):
             before = self._names
             try:
                 fields = self._row(payload)
@@ -113,6 +114,26 @@ class Table:
         }
         good = None if len(made.good) == len(payloads) else np.array(made.good, np.int64)
         return Decoded(columns, len(made.good), good, made.rejected)
+
+    def _plain_rows(self, payloads: Sequence[bytes]) -> list[tuple[int, list[str]]]:
+        """The fields of all payloads if each is one plain line under the header, else nothing.
+
+        Nothing is quoted and no payload holds a line end, so a line is a payload.
+        """
+        whole = b"\n".join(payloads)
+        if self._names is None or not whole.isascii() or any(sign in whole for sign in _NOT_PLAIN):
+            return []
+        if len(whole) > self._max_payload and max(map(len, payloads)) > self._max_payload:
+            return []
+        lines = whole.decode("ascii").split("\n")
+        if len(lines) != len(payloads) or not all(map(str.strip, lines)):
+            return []
+        rows = [line.split(self._delimiter) for line in lines]
+        if set(map(len, rows)) != {len(self._names)}:
+            return []
+        if not self._given and any(row[0].strip() == self._names[0] for row in rows):
+            return []  # it may be the header again
+        return list(enumerate(rows))
 
     def _row(self, payload: bytes) -> list[str] | None:
         """The fields of a row, None for a header; ValueError for what is no row."""

@@ -66,9 +66,7 @@ class Reading:
         while start < len(payloads):
             size = CHUNK if self._looked_at else FIRST_CHUNK
             chunk = payloads[start : start + size]
-            rows = self._fast(chunk)
-            if rows is None:
-                rows = self._slow(chunk, start, rejected)
+            rows = self._read(chunk, start, rejected)
             for name, read in self._readers.items():
                 part = None if read is None else piece(columns[name], read(rows))
                 pieces.setdefault(name, [None] * len(counts)).append(part)
@@ -109,28 +107,44 @@ class Reading:
         self._typed = msgspec.json.Decoder(self._row).decode
         self._readers = self.layout.readers()
 
-    def _fast(self, chunk: Sequence[bytes]) -> list[Any] | None:
-        """The rows of a chunk, or None if anything about it needs a closer look."""
+    def _read(self, chunk: Sequence[bytes], start: int, rejected: dict[int, str]) -> list[Any]:
+        """The good rows of a chunk."""
+        clean = self._clean(chunk)
+        if clean:
+            try:
+                return list(map(self._typed, chunk))
+            except _REFUSALS:
+                return self._read_each(chunk, start, rejected, clean)
+        return self._read_each(chunk, start, rejected, clean)
+
+    def _clean(self, chunk: Sequence[bytes]) -> bool:
+        """Whether all payloads are UTF-8 and none is too large.
+
+        The decoder would not notice bad text in fields that are not read.
+        """
         text = b"\n".join(chunk)
         if len(text) > self._max_payload and max(map(len, chunk)) > self._max_payload:
-            return None
+            return False
+        if text.isascii():
+            return True
         try:
-            if not text.isascii():
-                text.decode()  # fields that are not read are skipped, not checked
-            return list(map(self._typed, chunk))
-        except _REFUSALS:
-            return None
+            text.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
 
-    def _slow(self, chunk: Sequence[bytes], start: int, rejected: dict[int, str]) -> list[Any]:
+    def _read_each(
+        self, chunk: Sequence[bytes], start: int, rejected: dict[int, str], clean: bool
+    ) -> list[Any]:
         """The good rows of a chunk, each payload read alone."""
         kept: list[tuple[bytes, Any]] = []
         changed = False
         for index, payload in enumerate(chunk, start):
             try:
-                text = self._checked(payload)
+                text = "" if clean else self._checked(payload)
                 row = self._try(payload)
                 if row is None:
-                    row = self._object(payload, text)
+                    row = self._object(payload, text or self._checked(payload))
                     changed = self.layout.learn(row) or changed
             except ValueError as error:
                 rejected[index] = str(error)

@@ -44,6 +44,9 @@ def test_the_first_payload_is_the_header():
     assert decoded.rejected == {}
     assert decoded.good.tolist() == [1, 3]
     assert rows_of(codec.decode(lines("c,3"))) == [{"device": "c", "t": 3}]
+    decoded = codec.decode(lines("d,4|device,t|device,5"))
+    assert rows_of(decoded) == [{"device": "d", "t": 4}, {"device": "device", "t": 5}]
+    assert decoded.good.tolist() == [0, 2]
     assert codec.schema() == Schema.unknown()
 
 
