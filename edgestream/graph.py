@@ -59,6 +59,7 @@ class Exit:
     component: Sink
     inputs: list[str]
     keys: tuple[str, ...] = ()
+    schema: Schema = field(default_factory=Schema.unknown)
     rows_in: int = 0
 
 
@@ -232,6 +233,8 @@ def _follow(graph: Graph) -> list[Problem]:
         for other in receiver.inputs[1:]:
             schema = schema.merge(schemas[other])
         path = graph.spec.path(receiver.id)
+        if isinstance(receiver, Exit):
+            path = (*path, receiver.component.about.name)
         try:
             if isinstance(receiver, Node):
                 schemas[receiver.id] = receiver.operator.infer(schema)
@@ -239,6 +242,7 @@ def _follow(graph: Graph) -> list[Problem]:
                     schemas[f"{receiver.id}:{port}"] = receiver.operator.port_schema(port, schema)
                 keys[receiver.id] = receiver.operator.keys(keys.get(receiver.inputs[0], ()))
             else:
+                receiver.schema = schema
                 receiver.keys = keys.get(receiver.inputs[0], ())
                 receiver.component.accepts(schema, receiver.keys)
         except ConfigError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.functions import FUNCTIONS
@@ -21,6 +21,8 @@ class Aggregate:
 
     name: str
     expression: Expr | None = None
+    _offset: int = field(default=0, repr=False, compare=False)
+    """Where the expression begins in the text it was read from, for the places of problems."""
 
     def __post_init__(self) -> None:
         """Check the name, and that there is an expression where one is needed."""
@@ -46,7 +48,7 @@ class Aggregate:
         except ConfigError as error:
             raise ConfigError(_shifted(problem, call.end()) for problem in error.problems) from None
         try:
-            return cls(name, expression)
+            return cls(name, expression, call.end())
         except ConfigError as error:
             raise ConfigError(replace(p, column=column) for p in error.problems) from None
 
@@ -57,7 +59,13 @@ class Aggregate:
 
     def check(self, schema: Schema) -> ColumnKind:
         """The kind of the result; raises `ConfigError` for unknown names and wrong kinds."""
-        kind = "any" if self.expression is None else self.expression.check(schema)
+        if self.expression is None:
+            return self.function.check("any")
+        try:
+            kind = self.expression.check(schema)
+        except ConfigError as error:
+            shifted = [_shifted(problem, self._offset) for problem in error.problems]
+            raise ConfigError(shifted) from None
         return self.function.check(kind)
 
     def kinds(self) -> Mapping[str, ColumnKind]:

@@ -23,11 +23,12 @@ def check_names(names: Sequence[str]) -> None:
 def known_names(names: Iterable[str], schema: Schema, path: str = "columns") -> None:
     """Raise `ConfigError` with every name that is no column of the schema."""
     problems: list[Problem] = []
-    for name in names:
+    for index, name in enumerate(names):
+        place = name if isinstance(names, Mapping) else index
         try:
             schema.kind(name)
         except ConfigError as error:
-            problems += [problem.under(path) for problem in error.problems]
+            problems += [problem.under(path, place) for problem in error.problems]
     if problems:
         raise ConfigError(problems)
 

@@ -51,7 +51,7 @@ def test_schema_is_what_is_named():
 def test_every_unknown_name_at_once():
     with pytest.raises(ConfigError) as caught:
         Select(["a", "y", "z"]).infer(SCHEMA)
-    assert [problem.path for problem in caught.value.problems] == [("columns",), ("columns",)]
+    assert [problem.path for problem in caught.value.problems] == [("columns", 1), ("columns", 2)]
     assert "'y'" in str(caught.value)
 
 
