@@ -171,8 +171,11 @@ class Source(Component):
     """Whether it gives batches itself, so that no codec is used."""
     wanted: frozenset[str] | None = None
     """The columns that are used (None is all); set by the graph before ``open``."""
-    journalled: bool = False
-    """Whether the runtime journals what it gives; set by the runtime before ``open``."""
+    unhurried: bool = False
+    """Whether nothing waits for a single row: what it gives is journalled, or only windows take it.
+
+    Set by the runtime before ``open``; reading may then gather more at a time.
+    """
 
     def schema(self) -> Schema:
         """The columns it gives beside those of the codec."""
@@ -219,6 +222,8 @@ class Operator(Component):
     """
 
     ports: ClassVar[tuple[str, ...]] = ()
+    gathers: ClassVar[bool] = False
+    """Whether rows stay inside until the watermark passes (windows do)."""
 
     def infer(self, schema: Schema) -> Schema:
         """The columns that leave, given those that enter; `ConfigError` for unknown names."""

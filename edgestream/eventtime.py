@@ -39,9 +39,15 @@ class Time:
     unit: Unit | None = option(
         default=None, help="s, ms, us or ns since the epoch, or iso8601; by default s for numbers."
     )
-    delay: Duration = option(default="1s", help="How much later than its neighbours a row may come.")
-    idle: Duration = option(default="30s", help="Silence after which the clock moves the watermark.")
-    max_future: Duration = option(default="5m", help="A row further ahead never moves the watermark.")
+    delay: Duration = option(
+        default="1s", help="How much later than its neighbours a row may come."
+    )
+    idle: Duration = option(
+        default="30s", help="Silence after which the clock moves the watermark."
+    )
+    max_future: Duration = option(
+        default="5m", help="A row further ahead never moves the watermark."
+    )
 
     def __post_init__(self) -> None:
         """Convert durations; raises `ConfigError`."""

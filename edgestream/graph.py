@@ -109,6 +109,18 @@ class Graph:
             for target in node.targets.get(port, ()):
                 self._give(target, batch, arrived)
 
+    def gathered(self, source: str) -> bool:
+        """Whether every way from a source to a sink goes through a step that gathers rows."""
+        open_ways = [target for names in self.entries[source].targets.values() for target in names]
+        while open_ways:
+            target = open_ways.pop()
+            if target in self.exits:
+                return False
+            node = self.nodes[target]
+            if not node.operator.gathers:
+                open_ways += [name for names in node.targets.values() for name in names]
+        return True
+
     def snapshot(self) -> dict[str, State]:
         """The state of all nodes that have some."""
         states = {node.id: node.operator.snapshot() for node in self.nodes.values()}

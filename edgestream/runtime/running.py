@@ -102,7 +102,8 @@ class Running:
         sequence = sequence_after(resume.last_seq)
         for name, entry in self.graph.entries.items():
             journal = store if durable and not entry.component.replayable else None
-            entry.component.journalled = journal is not None
+            gathered = self.graph.gathered(name)
+            entry.component.unhurried = journal is not None or gathered
             ctx, status = self._context(name, entry.component)
             reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
             if entry.component.replayable:

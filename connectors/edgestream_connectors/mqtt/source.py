@@ -126,7 +126,7 @@ class Mqtt(Source):
     )
     linger: Duration | None = option(
         default=None,
-        help="Pause after each read so that messages gather; default 20ms journalled, else 1ms.",
+        help="Pause after each read, to gather; 20ms where journalled or windowed, else 1ms.",
         minimum=0,
         maximum=10 * _SECOND,
     )
@@ -216,7 +216,7 @@ class Mqtt(Source):
         await client.subscribe([share + each.filter for each in patterns], self.qos)
         if any(qos < self.qos for qos in client.granted):
             ctx.log.warning("%s grants QoS 0 only: messages may be lost", self.url)
-        linger = ("20ms" if self.journalled else "1ms") if self.linger is None else self.linger
+        linger = ("20ms" if self.unhurried else "1ms") if self.linger is None else self.linger
         client.link.linger = nanos(linger).seconds
 
     async def batches(self) -> AsyncIterator[Payloads]:
