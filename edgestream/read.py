@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -20,6 +20,7 @@ from edgestream.config.yaml import Document, load
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventtime import Time
 from edgestream.registry import Registry, installed
+from edgestream.scenario import Scenario
 from edgestream.spec import Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
 
 T = TypeVar("T")
@@ -233,14 +234,19 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
         lambda: convert(Duration, data.get("checkpoint", "5s")), "checkpoint"
     )
     sources, streams, sinks = _named(data, parts, notes) if named else _straight(data, parts)
-    tests = data.get("tests") or []
-    if not isinstance(tests, list):
-        notes.add("expected a list of tests", ("tests",))
-        tests = []
+    tests = _tests(data.get("tests"), notes)
     if notes.problems:
         sources, streams, sinks = _standing_in(sources, streams, sinks)
     name = _name(data, notes)
-    return PipelineSpec(name, sources, streams, sinks, delivery, checkpoint or "5s", tuple(tests))
+    return PipelineSpec(name, sources, streams, sinks, delivery, checkpoint or "5s", tests)
+
+
+def _tests(value: Any, notes: _Notes) -> tuple[Scenario, ...]:
+    if not isinstance(value, list | None):
+        notes.add("expected a list of tests", ("tests",), "begin each with '- '")
+        return ()
+    read = notes.attempt(lambda: convert(Sequence[Scenario], value or []), "tests")
+    return cast("tuple[Scenario, ...]", read or ())
 
 
 def _name(data: Mapping[str, Any], notes: _Notes) -> str:

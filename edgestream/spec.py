@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from edgestream.component import Codec, Operator, Sink, Source
 from edgestream.config.convert import convert_fields
@@ -17,6 +17,7 @@ from edgestream.config.fields import option
 from edgestream.config.values import Duration, Size
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventtime import Time
+from edgestream.scenario import Scenario
 
 Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
 STRONGEST: tuple[Delivery, ...] = ("best_effort", "at_least_once", "effectively_once")
@@ -71,7 +72,7 @@ class PipelineSpec:
     sinks: Mapping[str, SinkSpec]
     delivery: Delivery | None = None
     checkpoint: Duration = "5s"
-    tests: tuple[Any, ...] = ()
+    tests: tuple[Scenario, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Check names and references; raises `ConfigError` with all problems."""

@@ -18,7 +18,7 @@ from tests.source_tree import ROOT, Module, modules
 LAYERS = (
     ("_version", "errors"),
     ("batch", "clock", "config", "schema"),
-    ("component", "eventtime", "expr"),
+    ("component", "eventtime", "expr", "scenario"),
     ("aggregate", "codecs", "packing", "registry", "spec"),
     ("delivery", "read", "sinks", "sources", "window"),
     ("docs", "operators", "store", "web"),
@@ -26,7 +26,8 @@ LAYERS = (
     ("runtime",),
     ("building",),
     ("__init__",),
-    ("cli", "testing"),
+    ("testing",),
+    ("cli",),
     ("__main__",),
 )
 """Each may import from those above it only; units of one layer do not import each other."""
