@@ -18,7 +18,6 @@ from edgestream.aggregate.parts import Cells as Positions
 from edgestream.aggregate.parts import Part
 from edgestream.aggregate.track import Track
 from edgestream.batch import Batch, Column
-from edgestream.schema import ColumnKind
 
 _TEXT_BYTES = 64
 """What a kept text is reckoned at beside its pointer."""
@@ -51,25 +50,25 @@ class Cells:
     def update(self, cells: Positions, batch: Batch) -> None:
         """Take the rows of a batch, each into its cell, in order."""
         with np.errstate(all="ignore"):
-            np.add.at(self.rows, cells, 1)
             for track in self.tracks:
-                track.update(track.expression.evaluate(batch), cells, batch.times)
+                track.update(batch, cells, self.rows)
+            np.add.at(self.rows, cells, 1)
 
     def take(self, cells: Positions) -> Cells:
         """Only these cells, as copies."""
         return self._with(self.rows[cells], [track.take(cells) for track in self.tracks])
 
-    def reduce(self, starts: Positions) -> Cells:
-        """One cell for each run of cells that begins at one of ``starts``."""
+    def merge(self) -> Cells:
+        """All layers in one, of cells that were taken by positions of shape (layers, cells)."""
         with np.errstate(all="ignore"):
-            tracks = [track.reduce(starts) for track in self.tracks]
-        return self._with(np.add.reduceat(self.rows, starts), tracks)
+            tracks = [track.merge(self.rows) for track in self.tracks]
+        return self._with(np.add.reduce(self.rows, axis=0), tracks)
 
     def put(self, cells: Positions, other: Cells) -> None:
         """Overwrite cells by those of ``other``."""
-        self.rows[cells] = other.rows
         for mine, theirs in zip(self.tracks, other.tracks, strict=True):
-            mine.put(cells, theirs)
+            mine.put(cells, theirs, self.rows)
+        self.rows[cells] = other.rows
 
     def clear(self, cells: Positions) -> None:
         """Make cells as if no row had ever come."""
@@ -79,9 +78,9 @@ class Cells:
 
     def grow(self, size: int) -> None:
         """Add cells without rows, up to ``size``."""
-        self.rows = np.concatenate([self.rows, np.zeros(size - len(self.rows), np.int64)])
         for track in self.tracks:
-            track.grow(size)
+            track.grow(len(self.rows), size)
+        self.rows = np.concatenate([self.rows, np.zeros(size - len(self.rows), np.int64)])
 
     def finish(self) -> dict[str, Column]:
         """The results, a row a cell."""
@@ -92,33 +91,36 @@ class Cells:
                 if at < 0:
                     results[name] = function.finish(self.rows, {}, "any")
                 else:
-                    results[name] = self.tracks[at].finish(function)
+                    results[name] = self.tracks[at].finish(function, self.rows)
         return results
 
     def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON values and numeric arrays that `load` understands; texts are JSON values."""
         arrays: dict[str, Any] = {"rows": self.rows.copy()}
-        texts: dict[str, list[str | None]] = {}
+        tracks: list[dict[str, Any]] = []
         for at, track in enumerate(self.tracks):
-            for index, array in enumerate(track.arrays()):
-                name = f"{at}.{index}"
+            texts: dict[str, list[str | None]] = {}
+            held = list(track.arrays())
+            for index, array in enumerate(held):
                 if array.dtype == object:
-                    texts[name] = array.tolist()
+                    texts[str(index)] = array.tolist()
                 else:
-                    arrays[name] = array.copy()
-        return {"kinds": [track.kind for track in self.tracks], "texts": texts}, arrays
+                    arrays[f"{at}.{index}"] = array.copy()
+            counted = track.count is not None
+            about = {"kind": track.kind, "counted": counted, "arrays": len(held), "texts": texts}
+            tracks.append(about)
+        return {"tracks": tracks}, arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Become the cells that gave ``meta`` and ``arrays`` to `save`."""
         self.rows = np.array(arrays["rows"])
-        for at, track in enumerate(self.tracks):
-            found = []
-            for index, _ in enumerate(track.arrays()):
-                name = f"{at}.{index}"
-                text = name in meta["texts"]
-                found.append(_texts(meta["texts"][name]) if text else arrays[name])
-            kind: ColumnKind = meta["kinds"][at]
-            track.load(kind, found)
+        for at, (track, about) in enumerate(zip(self.tracks, meta["tracks"], strict=True)):
+            texts = about["texts"]
+            held = [
+                _texts(texts[str(index)]) if str(index) in texts else arrays[f"{at}.{index}"]
+                for index in range(about["arrays"])
+            ]
+            track.load(about["kind"], about["counted"], held)
 
     @property
     def nbytes(self) -> int:

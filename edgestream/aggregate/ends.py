@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.function import Function
-from edgestream.aggregate.parts import Cells, Counts, Fields, Part, spread
+from edgestream.aggregate.parts import Cells, Counts, Fields, Part
 from edgestream.aggregate.values import Values, blank, to_column
 from edgestream.batch import Array, Column
 from edgestream.schema import ColumnKind
@@ -39,13 +39,12 @@ class End(Part):
         came = Values(values.column[winners])
         kept[cells[winners]] = came.kept(_kind_kept(kept, values.kind))
 
-    def reduce(self, state: Fields, counts: Counts, starts: Cells) -> dict[str, Array]:
-        """The row nearest to the end of all cells."""
-        known = state["time"]
-        chosen = self.choose.reduceat(known, starts)
-        matches = np.flatnonzero(known == spread(chosen, starts, len(known)))
-        picked = matches[self.pick(matches, starts, len(known))]
-        return {"time": chosen, "value": state["value"][picked]}
+    def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
+        """The row nearest to the end of all layers."""
+        times = state["time"]
+        chosen = self.choose.reduce(times, axis=0)
+        layer = self.pick(times == chosen)
+        return {"time": chosen, "value": state["value"][layer, np.arange(len(chosen))]}
 
     @abstractmethod
     def better(self, times: Array, known: Array) -> NDArray[np.bool_]:
@@ -56,8 +55,8 @@ class End(Part):
         """Rows of one time in the order of writing: the last one written stays."""
 
     @abstractmethod
-    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
-        """Which of the matching cells stands for each run."""
+    def pick(self, matches: NDArray[np.bool_]) -> Cells:
+        """Which of the matching layers stands for all."""
 
 
 def _kind_kept(kept: Array, kind: ColumnKind) -> ColumnKind:
@@ -81,9 +80,10 @@ class First(End):
         """Backwards."""
         return rows[::-1]
 
-    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
+    def pick(self, matches: NDArray[np.bool_]) -> Cells:
         """The first."""
-        return np.searchsorted(matches, starts)
+        layers: Cells = matches.argmax(axis=0)
+        return layers
 
 
 class Last(End):
@@ -100,9 +100,10 @@ class Last(End):
         """As they came."""
         return rows
 
-    def pick(self, matches: Cells, starts: Cells, size: int) -> Cells:
+    def pick(self, matches: NDArray[np.bool_]) -> Cells:
         """The last."""
-        return np.searchsorted(matches, np.append(starts[1:], size)) - 1
+        layers: Cells = len(matches) - 1 - matches[::-1].argmax(axis=0)
+        return layers
 
 
 class FirstValue(Function):

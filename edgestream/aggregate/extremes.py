@@ -36,9 +36,9 @@ class Extreme(Part):
         came = values.numbers() if kept.dtype == np.float64 else values.kept("int")
         self._choose.at(kept, cells, came)
 
-    def reduce(self, state: Fields, counts: Counts, starts: Cells) -> dict[str, Array]:
-        """Choose among the cells."""
-        return {"value": self._choose.reduceat(state["value"], starts)}
+    def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
+        """Choose among the layers."""
+        return {"value": self._choose.reduce(state["value"], axis=0)}
 
 
 LOWEST = Extreme(np.minimum, _WHOLE.max, np.inf)

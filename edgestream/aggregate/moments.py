@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.function import Function
-from edgestream.aggregate.parts import Cells, Counts, Fields, Part, spread
+from edgestream.aggregate.parts import Cells, Counts, Fields, Part
 from edgestream.aggregate.values import Values
 from edgestream.batch import Array, Column
 from edgestream.schema import ColumnKind
@@ -39,21 +39,19 @@ class Moments(Part):
         np.add.at(state["sum"], cells, distance)
         np.add.at(state["squares"], cells, distance * distance)
 
-    def reduce(self, state: Fields, counts: Counts, starts: Cells) -> dict[str, Array]:
+    def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
         """Chan's merge, written about a shift in common instead of the means.
 
         Means would cost whole numbers their exactness; the sums here stay whole.
         """
-        shift = np.fmin.reduceat(state["shift"], starts)
-        distance = state["shift"] - spread(shift, starts, len(counts))
-        moved = np.where(counts > 0, distance, 0.0)
+        shift = np.fmin.reduce(state["shift"], axis=0)
+        moved = np.where(counts > 0, state["shift"] - shift, 0.0)
         carried = counts * moved
-        total = state["sum"] + carried
         squares = state["squares"] + moved * (2 * state["sum"] + carried)
         return {
             "shift": shift,
-            "sum": np.add.reduceat(total, starts),
-            "squares": np.add.reduceat(squares, starts),
+            "sum": np.add.reduce(state["sum"] + carried, axis=0),
+            "squares": np.add.reduce(squares, axis=0),
         }
 
 

@@ -1,8 +1,8 @@
 """Parts: the state that aggregates of one expression share, as columns with one position a cell.
 
 A part itself holds nothing: its arrays are given to it. `Part.update` scatters rows into cells in
-the order in which they came, so how a stream was cut into batches leaves no trace. `Part.reduce`
-merges neighbouring cells, for windows made of panes and for sessions that turn out to be one.
+the order in which they came, so how a stream was cut into batches leaves no trace. `Part.merge`
+merges layers of cells, for windows made of panes and for sessions that turn out to be one.
 The field called ``value`` keeps values of the expression's own kind; all others are numbers.
 """
 
@@ -41,8 +41,11 @@ class Part(ABC):
         """Take the values of rows, each into its cell, in order."""
 
     @abstractmethod
-    def reduce(self, state: Fields, counts: Counts, starts: Cells) -> dict[str, Array]:
-        """One cell for each run of cells that begins at one of ``starts``."""
+    def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
+        """All layers in one: arrays of shape (layers, cells) become (cells,).
+
+        Layers stand in the order of time, or of arrival where their times overlap.
+        """
 
     def blank(self, size: int, kind: ColumnKind) -> dict[str, Array]:
         """The fields of ``size`` cells without values."""
@@ -61,8 +64,3 @@ class Part(ABC):
         there = np.ones(len(held), np.bool_)
         wide[held] = keep(to_column(state["value"][held], before, there), after)
         return {**state, "value": wide}
-
-
-def spread(values: Array, starts: Cells, size: int) -> Array:
-    """A value for each run of cells as one for each of its cells."""
-    return np.repeat(values, np.diff(starts, append=size))

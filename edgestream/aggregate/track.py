@@ -1,6 +1,7 @@
 """A track: all that is kept of one expression, for any number of cells.
 
 The count of values stands beside the parts and serves them all: it says which cells hold a value.
+As long as no value was missing it is the count of rows, and not kept twice.
 """
 
 from __future__ import annotations
@@ -9,20 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgestream.aggregate.function import Function
-from edgestream.aggregate.parts import Cells, Part
+from edgestream.aggregate.parts import Cells, Counts, Part
 from edgestream.aggregate.values import Values, as_numbers, join, present
-from edgestream.batch import Array, Column, Strings
-from edgestream.expr import Expr
+from edgestream.batch import Array, Batch, Column, Strings
+from edgestream.expr import Expr, Name
 from edgestream.schema import ColumnKind
 
 
 class Track:
     """The counts and the parts of one expression, one position a cell."""
 
-    __slots__ = ("count", "expression", "kind", "parts", "reads_text", "states")
+    __slots__ = ("_name", "count", "expression", "kind", "parts", "reads_text", "states")
 
     def __init__(
         self, expression: Expr, reads_text: bool, parts: Sequence[Part], size: int = 0
@@ -31,91 +31,110 @@ class Track:
         self.expression = expression
         self.reads_text = reads_text
         self.parts = parts
+        self._name = expression.tree.name if isinstance(expression.tree, Name) else ""
         self.kind: ColumnKind = "any"
-        self.count = np.zeros(size, np.int64)
+        self.count: Counts | None = None
         self.states = [part.blank(size, "any") for part in parts]
 
-    def update(self, column: Column, cells: Cells, times: NDArray[np.int64]) -> None:
-        """Take the values of rows, each into its cell."""
+    def update(self, batch: Batch, cells: Cells, rows: Counts) -> None:
+        """Take the values of rows, each into its cell; ``rows`` were counted before this batch."""
+        column = batch.columns.get(self._name)
+        if column is None:
+            column = self.expression.evaluate(batch)
         if not self.reads_text and isinstance(column, Strings):
             column = as_numbers(column)
-        rows = present(column)
-        if rows is not None:
-            column, cells, times = column[rows], cells[rows], times[rows]
-            if not len(rows):
-                return
+        there, times = present(column), batch.times
+        if there is not None:
+            column, cells, times = column[there], cells[there], times[there]
+            self._count_apart(rows)
+        if self.count is not None:
+            np.add.at(self.count, cells, 1)
+        if not len(cells):
+            return
         values = Values(column)
         if values.kind != self.kind:
-            self._widen(join(self.kind, values.kind))
-        np.add.at(self.count, cells, 1)
+            self._widen(join(self.kind, values.kind), rows)
         for part, state in zip(self.parts, self.states, strict=True):
             part.update(state, cells, values, times)
 
     def take(self, cells: Cells) -> Track:
         """Only these cells, as copies."""
         return self._with(
-            self.count[cells],
+            None if self.count is None else self.count[cells],
             [{name: array[cells] for name, array in state.items()} for state in self.states],
         )
 
-    def reduce(self, starts: Cells) -> Track:
-        """One cell for each run of cells that begins at one of ``starts``."""
+    def merge(self, rows: Counts) -> Track:
+        """All layers in one, of a track that was taken by positions of shape (layers, cells)."""
         pairs = zip(self.parts, self.states, strict=True)
-        states = [part.reduce(state, self.count, starts) for part, state in pairs]
-        return self._with(np.add.reduceat(self.count, starts), states)
+        count = rows if self.count is None else self.count
+        states = [part.merge(state, count) for part, state in pairs]
+        return self._with(None if self.count is None else np.add.reduce(count, axis=0), states)
 
-    def put(self, cells: Cells, other: Track) -> None:
+    def put(self, cells: Cells, other: Track, rows: Counts) -> None:
         """Overwrite cells by those of ``other``, which has the same parts."""
-        self._widen(other.kind)
+        self._widen(other.kind, rows)
+        if other.count is not None:
+            self._count_apart(rows)
         for mine, theirs in zip(self.arrays(), other.arrays(), strict=True):
             mine[cells] = theirs
 
     def clear(self, cells: Cells) -> None:
         """Make cells as if no value had ever come."""
-        self.count[cells] = 0
+        if self.count is not None:
+            self.count[cells] = 0
         for part, state in zip(self.parts, self.states, strict=True):
             for name, one in part.initial(part.kind(self.kind)).items():
                 state[name][cells] = one
 
-    def grow(self, size: int) -> None:
-        """Add cells without values, up to ``size``."""
-        more = size - len(self.count)
-        self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
+    def grow(self, old: int, size: int) -> None:
+        """Add cells without values to the ``old`` ones, up to ``size``."""
+        more = size - old
+        if self.count is not None:
+            self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
         for part, state in zip(self.parts, self.states, strict=True):
             for name, blank in part.blank(more, self.kind).items():
                 state[name] = np.concatenate([state[name], blank])
 
-    def finish(self, function: Function) -> Column:
+    def finish(self, function: Function, rows: Counts) -> Column:
         """The results of one function, a row a cell."""
+        count = rows if self.count is None else self.count
         if function.part is None:
-            return function.finish(self.count, {}, self.kind)
+            return function.finish(count, {}, self.kind)
         at = self.parts.index(function.part)
-        return function.finish(self.count, self.states[at], function.part.kind(self.kind))
+        return function.finish(count, self.states[at], function.part.kind(self.kind))
 
     def arrays(self) -> Iterator[Array]:
         """Every array, in an order that the aggregates alone decide."""
-        yield self.count
+        if self.count is not None:
+            yield self.count
         for state in self.states:
             yield from state.values()
 
-    def load(self, kind: ColumnKind, arrays: Sequence[Any]) -> None:
-        """Become the track that gave ``kind`` and ``arrays``."""
+    def load(self, kind: ColumnKind, counted: bool, arrays: Sequence[Any]) -> None:
+        """Become the track that gave these; ``counted``: the first array is the count."""
         rest = iter(arrays)
         self.kind = kind
-        self.count = np.array(next(rest))
+        self.count = np.array(next(rest)) if counted else None
         self.states = [
             {name: np.array(next(rest)) for name in part.initial(part.kind(kind))}
             for part in self.parts
         ]
 
-    def _widen(self, kind: ColumnKind) -> None:
+    def _widen(self, kind: ColumnKind, rows: Counts) -> None:
         if kind != self.kind:
+            count = rows if self.count is None else self.count
             pairs = zip(self.parts, self.states, strict=True)
-            self.states = [p.widen(state, self.count, self.kind, kind) for p, state in pairs]
+            self.states = [p.widen(state, count, self.kind, kind) for p, state in pairs]
             self.kind = kind
 
-    def _with(self, count: NDArray[np.int64], states: Sequence[Mapping[str, Array]]) -> Track:
+    def _count_apart(self, rows: Counts) -> None:
+        if self.count is None:
+            self.count = rows.copy()
+
+    def _with(self, count: Counts | None, states: Sequence[Mapping[str, Array]]) -> Track:
         made = object.__new__(Track)
-        made.expression, made.reads_text, made.parts = self.expression, self.reads_text, self.parts
+        made._name, made.expression = self._name, self.expression
+        made.reads_text, made.parts = self.reads_text, self.parts
         made.kind, made.count, made.states = self.kind, count, [dict(state) for state in states]
         return made

@@ -62,28 +62,38 @@ class Window(Operator):
     """
 
     ports = (LATE,)
+    gathers = True
 
     tumbling: Duration | None = option(
-        None, help="Windows of this length, one after the other.", maximum=_TEN_YEARS, example="10s"
+        default=None,
+        help="Windows of this length, one after the other.",
+        maximum=_TEN_YEARS,
+        example="10s",
     )
     hopping: Duration | None = option(
-        None, help="Windows of this length, one every `every`.", maximum=_TEN_YEARS, example="1m"
+        default=None,
+        help="Windows of this length, one every `every`.",
+        maximum=_TEN_YEARS,
+        example="1m",
     )
     every: Duration | None = option(
-        None, help="How far hopping windows are apart.", maximum=_TEN_YEARS, example="5s"
+        default=None, help="How far hopping windows are apart.", maximum=_TEN_YEARS, example="5s"
     )
     session: Duration | None = option(
-        None, help="A gap of this length ends a session.", maximum=_TEN_YEARS, example="30s"
+        default=None, help="A gap of this length ends a session.", maximum=_TEN_YEARS, example="30s"
     )
     max: Duration | None = option(
-        None, help="The longest a session may be.", maximum=_TEN_YEARS, example="1h"
+        default=None, help="The longest a session may be.", maximum=_TEN_YEARS, example="1h"
     )
-    by: Sequence[str] = option((), help="The key columns; none is one group for all rows.")
+    by: Sequence[str] = option(default=(), help="The key columns; none is one group for all rows.")
     aggregate: Mapping[str, Aggregate | str] = option(
         factory=dict, help="Result columns: a name and what it holds.", example="{n: count()}"
     )
     late: Duration = option(
-        "0s", help="How long a closed window still takes rows.", maximum=_TEN_YEARS, example="1m"
+        default="0s",
+        help="How long a closed window still takes rows.",
+        maximum=_TEN_YEARS,
+        example="1m",
     )
     _running: Running | None = state(factory=lambda: None)
 

@@ -36,7 +36,7 @@ class Aligned(Kind):
         self._span = size // self._pane
         self._panes = Panes(pool)
         self._corrected: list[tuple[NDArray[np.int64], Numbers]] = []
-        self._bounds(UNKNOWN)
+        self._bounds()
 
     def place(self, rows: Rows) -> Placed:
         """Add rows to their panes; mark the closed windows that they correct."""
@@ -50,25 +50,30 @@ class Aligned(Kind):
             low = int(times.min())
         first, last = low // self._pane, high // self._pane
         panes = times if first == last else times // self._pane
-        cells = self._panes.locate(panes, first, last, slots)
+        cells = self._panes.locate(panes, first, last, slots, rows.count)
         if low < self._open:
             old = np.flatnonzero(times < self._open)
             self._correct(times[old] // self._pane, slots[old])
+            self.due = UNKNOWN
         return Placed(cells, late)
 
-    def close(self, watermark: int) -> Iterator[Closed]:
-        """Windows that end at the watermark or before, then corrections, by start."""
+    @property
+    def safe(self) -> int:
+        """The end of the last window that has left, while windows stay; else the first open."""
+        return self._open
+
+    def close(self) -> Iterator[Closed]:
+        """Windows that end at the watermark or before, and those corrected, by start."""
         first = self._last_closed + 1
-        if watermark > self.watermark:
-            self.watermark = watermark
-            self._bounds(watermark)
+        self._bounds()
         if self._last_closed < first and not self._corrected:
             return
         live = self._panes.panes()
-        complete = self._windows(live, first, self._last_closed)
+        complete = windows = self._windows(live, first, self._last_closed)
         corrected = _pairs(self._corrected)
-        self._corrected = []
-        windows = np.union1d(complete, corrected[0])
+        if self._corrected:
+            windows = np.union1d(complete, corrected[0])
+            self._corrected = []
         at = 0
         while at < len(windows):
             some = windows[at : at + self._at_once()]
@@ -100,23 +105,27 @@ class Aligned(Kind):
 
     def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
         """Take panes and corrections; the watermark is set by the caller before."""
-        self._bounds(self.watermark)
+        self._bounds()
         self._panes.load(np.array(arrays["panes"]), np.array(arrays["slots"]), cells)
         windows, slots = arrays["corrected_windows"], arrays["corrected_slots"]
-        self._corrected = [(np.array(windows), np.array(slots))] if len(windows) else []
+        if len(windows):
+            self._corrected = [(np.array(windows), np.array(slots))]
+            self.due = UNKNOWN
 
     @property
     def nbytes(self) -> int:
         """The bytes of the panes."""
         return self._panes.nbytes
 
-    def _bounds(self, watermark: int) -> None:
+    def _bounds(self) -> None:
         """What the watermark says of times, in whole numbers without bounds.
 
         A row before ``_gone`` is too late; a row before ``_open`` belongs to a closed window.
         """
-        self._last_closed = (watermark - self.size) // self.every
-        self._last_gone = (watermark - self.size - self.late) // self.every
+        closed, gone = self.watermark - self.size, self.watermark - self.size - self.late
+        self._last_closed, self._last_gone = closed // self.every, gone // self.every
+        next_closed, next_gone = closed % self.every, gone % self.every
+        self.due = self.watermark + self.every - max(next_closed, next_gone)
         self._gone = (self._last_gone + 1) * self.every
         self._open = self._last_closed * self.every + self.size if self.late else self._gone
 
@@ -132,6 +141,8 @@ class Aligned(Kind):
         """The windows from first to last that have a pane, ascending."""
         if not len(live) or last < first:
             return np.zeros(0, np.int64)
+        if self._span == 1:
+            return live[(live >= first) & (live <= last)]
         begin = -((self._span - 1 - live) // self._step)
         end = live // self._step
         first, last = max(first, int(begin[0])), min(last, int(end[-1]))
@@ -153,36 +164,38 @@ class Aligned(Kind):
         corrected: tuple[NDArray[np.int64], Numbers],
     ) -> Iterator[Closed]:
         slots, cells = self._gather(live, windows)
-        wanted = cells.any(axis=2)
-        whole = np.isin(windows, complete)
-        if not whole.all():
+        wanted = cells.max(axis=1) > 0
+        if len(corrected[0]):
             chosen = np.zeros_like(wanted)
             mine = np.isin(corrected[0], windows)
             window = np.searchsorted(windows, corrected[0][mine])
             chosen[window, np.searchsorted(slots, corrected[1][mine])] = True
-            wanted &= chosen | whole[:, None]
+            wanted &= chosen | np.isin(windows, complete)[:, None]
         window, slot = np.nonzero(wanted)
+        layers = cells.swapaxes(0, 1)
         most = max(1, _MOST_CELLS // self._span)
         for begin in range(0, len(window), most):
             part = slice(begin, begin + most)
-            state = self.pool.cells.take(cells[window[part], slot[part]].reshape(-1))
-            if self._span > 1:
-                state = state.reduce(np.arange(0, len(state), self._span))
+            found = layers[:, window[part], slot[part]]
+            take = self.pool.cells.take
+            state = take(found[0]) if self._span == 1 else take(found).merge()
             starts = windows[window[part]] * self.every
             yield Closed(slots[slot[part]], starts, starts + self.size, state)
 
     def _gather(
         self, live: NDArray[np.int64], windows: NDArray[np.int64]
     ) -> tuple[Numbers, NDArray[np.intp]]:
-        """(slots, cells): cells by window, slot and pane of the window."""
+        """(slots, cells): cells by window, pane of the window, and slot."""
+        if self._span == 1:
+            slots, block = self._panes.block(windows)
+            return slots, block[:-1, None, :]
         panes = windows[:, None] * self._step + np.arange(self._span)
         at = np.searchsorted(live, panes)
         at[at == len(live)] = 0
         there = live[at] == panes
         used = np.unique(at[there])
         slots, block = self._panes.block(live[used])
-        rows = np.where(there, np.searchsorted(used, at), len(used))
-        return slots, block[rows].transpose(0, 2, 1)
+        return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 
 
 def _ramps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -195,8 +208,10 @@ def _pairs(
     parts: list[tuple[NDArray[np.int64], Numbers]],
 ) -> tuple[NDArray[np.int64], Numbers]:
     """All different (window, slot) pairs, by window and slot."""
-    windows = np.concatenate([np.zeros(0, np.int64), *(windows for windows, _ in parts)])
-    slots = np.concatenate([np.zeros(0, np.intp), *(slots for _, slots in parts)])
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.intp)
+    windows = np.concatenate([windows for windows, _ in parts])
+    slots = np.concatenate([slots for _, slots in parts])
     order = np.lexsort((slots, windows))
     windows, slots = windows[order], slots[order]
     fresh = np.ones(len(order), np.bool_)

@@ -7,6 +7,7 @@ of a dictionary never change their meaning.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ from edgestream.window.lookup import Lookup, Numbers
 
 _DICTIONARIES = 4
 """How many dictionaries are remembered; a source has one a column."""
+_NOT_YET = np.iinfo(np.int64).max
+"""The number of the missing text before one came: above all others."""
 _EXACT = 2.0**53
 _TEXT_BYTES = 128
 """What one text is reckoned at."""
@@ -64,54 +67,55 @@ class NumberKeys:
 
 
 class TextKeys:
-    """Text; missing is None."""
+    """Text; missing is None.
+
+    A text has its code in the dictionary of the keys as its number, one more where missing came
+    before it.
+    """
 
     kind: ColumnKind = "string"
 
-    def __init__(self, texts: list[str | None] | None = None) -> None:
+    def __init__(self, texts: Sequence[str | None] = ()) -> None:
         """Start with ``texts``, all different, as 0, 1, 2, …"""
-        self._texts: list[str | None] = list(texts or ())
-        self._known = {text: number for number, text in enumerate(self._texts)}
-        self._dictionary = Dictionary()
-        self._codes = self._dictionary.encode(self._texts)
+        self._dictionary = Dictionary(text for text in texts if text is not None)
+        self._missing = texts.index(None) if None in texts else _NOT_YET
         self._remaps: OrderedDict[int, tuple[Dictionary, Numbers]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many different values there are."""
-        return len(self._texts)
+        return len(self._dictionary) + (self._missing != _NOT_YET)
 
     @property
     def texts(self) -> list[str | None]:
         """Dense number → text."""
-        return self._texts
+        return self.take(np.arange(len(self))).to_list()
 
     def numbers(self, column: Column) -> Numbers:
         """The dense number of each row."""
         if not isinstance(column, Strings):
             column = Strings.of(keep(column, "string").tolist())
         remap = self._remap(column.dictionary)
-        found = remap[column.codes]  # a missing row has code −1: the last position
-        if found.min() < 0:
-            self._learn(column, remap, column.codes[found < 0])
+        found: Numbers = remap[column.codes]  # a missing row has code −1: the last position
+        if np.minimum.reduce(found) < 0:
+            self._learn(column.dictionary.values, remap, column.codes[found < 0])
             found = remap[column.codes]
         return found
 
-    def take(self, numbers: Numbers) -> Column:
+    def take(self, numbers: Numbers) -> Strings:
         """The texts behind dense numbers, in one dictionary that lives as long as the keys."""
-        fresh = self._texts[len(self._codes) :]
-        if fresh:
-            self._codes = np.concatenate([self._codes, self._dictionary.encode(fresh)])
-        return Strings(self._codes[numbers], self._dictionary)
+        codes = (numbers - (numbers > self._missing)).astype(np.int32)
+        if self._missing != _NOT_YET:
+            codes[numbers == self._missing] = MISSING
+        return Strings(codes, self._dictionary)
 
     def only(self, numbers: Numbers) -> TextKeys:
         """These alone, numbered anew in the same order."""
-        return TextKeys([self._texts[number] for number in numbers.tolist()])
+        return TextKeys(self.take(numbers).to_list())
 
     @property
     def nbytes(self) -> int:
         """The bytes held; texts are reckoned."""
-        remaps = sum(remap.nbytes for _, remap in self._remaps.values())
-        return _TEXT_BYTES * len(self._texts) + self._codes.nbytes + remaps
+        return _TEXT_BYTES * len(self) + sum(remap.nbytes for _, remap in self._remaps.values())
 
     def _remap(self, dictionary: Dictionary) -> Numbers:
         """Code → dense number or −1, of a dictionary that is held so that its id stays its own."""
@@ -128,16 +132,21 @@ class TextKeys:
         self._remaps.move_to_end(id(dictionary))
         return remap
 
-    def _learn(self, column: Strings, remap: Numbers, codes: NDArray[np.int32]) -> None:
+    def _learn(self, values: Sequence[str], remap: Numbers, codes: NDArray[np.int32]) -> None:
         used, came = np.unique(codes, return_index=True)
-        values = column.dictionary.values
-        # A loop over texts new to the dictionary, not over rows.
-        for code in used[np.argsort(came)].tolist():
-            text = None if code == MISSING else values[code]
-            number = self._known.setdefault(text, len(self._texts))
-            if number == len(self._texts):
-                self._texts.append(text)
-            remap[code] = number
+        fresh = used[np.argsort(came)]
+        if fresh.min() == MISSING:
+            at = int(np.flatnonzero(fresh == MISSING)[0])
+            self._learn_texts(values, remap, fresh[:at])
+            if self._missing == _NOT_YET:
+                self._missing = len(self._dictionary)
+            remap[MISSING] = self._missing
+            fresh = fresh[at + 1 :]
+        self._learn_texts(values, remap, fresh)
+
+    def _learn_texts(self, values: Sequence[str], remap: Numbers, codes: NDArray[np.int32]) -> None:
+        numbers = self._dictionary.encode([values[code] for code in codes.tolist()])
+        remap[codes] = numbers + (numbers >= self._missing)
 
 
 class KeyColumn:
@@ -178,7 +187,7 @@ class KeyColumn:
     def save(self) -> tuple[Any, NDArray[np.int64]]:
         """A JSON value and an array that `load` understands."""
         if isinstance(self._keys, TextKeys):
-            return {"kind": "string", "texts": list(self._keys.texts)}, np.zeros(0, np.int64)
+            return {"kind": "string", "texts": self._keys.texts}, np.zeros(0, np.int64)
         return {"kind": self._keys.kind}, self._keys.lookup.values.copy()
 
     def load(self, meta: Any, values: NDArray[np.int64]) -> None:

@@ -20,18 +20,24 @@ from edgestream.window.lookup import Numbers
 
 UNKNOWN = np.iinfo(np.int64).min
 """The watermark before anything is known."""
+FAR = np.iinfo(np.int64).max
+"""A time that no watermark is below."""
 Times: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a batch as a kind sees them: slots and times, with the bounds of the times."""
+    """The rows of a batch as a kind sees them: slots and times, with the bounds of both."""
 
     slots: Numbers
+    count: int
+    """How many slots there are."""
     times: Times
     low: int
     high: int
+    accepted: bool = False
+    """Whether it is known that none is too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +62,31 @@ class Kind(ABC):
     """A kind of window with the state it keeps."""
 
     ordered: bool = False
-    """Whether rows must come in the order of time: they are then held until the watermark."""
+    """Whether rows must come in the order of time: they then wait for the watermark."""
+    exact: bool = True
+    """Whether rows taken in other portions leave every bit of the state the same."""
+    due: int = FAR
+    """A watermark below this changes nothing: neither for rows to come nor for windows."""
+    soonest: int = FAR
+    """How long after its time a row can close a window; less than that, and it may wait."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep state in the cells of ``pool``."""
         self.pool = pool
         self.watermark = UNKNOWN
 
+    @property
+    @abstractmethod
+    def safe(self) -> int:
+        """A row from here on is not too late and belongs to no window that has left."""
+
     @abstractmethod
     def place(self, rows: Rows) -> Placed:
         """The cells of rows, each in one cell; rows whose windows are all gone are late."""
 
     @abstractmethod
-    def close(self, watermark: int) -> Iterator[Closed]:
-        """What the watermark completes, and what late rows corrected since; then free the rest.
+    def close(self) -> Iterator[Closed]:
+        """What `watermark` completes, and what late rows corrected since; then free the rest.
 
         The caller reads all of it before it does anything else.
         """

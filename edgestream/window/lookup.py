@@ -44,13 +44,13 @@ class Lookup:
         if not len(values):
             return np.zeros(0, np.intp)
         found = self._find(values)
-        if found.min() < 0:
+        if np.minimum.reduce(found) < 0:
             self._add(values[found < 0])
             found = self._find(values)
         return found
 
     def _find(self, values: NDArray[np.int64]) -> Numbers:
-        if values.min() >= 0 and values.max() < len(self._table):
+        if np.minimum.reduce(values) >= 0 and np.maximum.reduce(values) < len(self._table):
             return self._table[values]
         if not self._count:
             return np.full(len(values), -1, np.intp)

@@ -17,10 +17,10 @@ from edgestream.window.lookup import Numbers
 
 _SHIFT = 32
 _LOW = (1 << _SHIFT) - 1
-_FEW = 32
+_FEW = 64
 """A pane is dense once it has a cell for one in so many slots."""
 _NEAR = 64
-"""Panes of a batch that lie within so many of each other are counted without sorting."""
+"""A batch whose panes lie within so many of each other is placed without sorting."""
 
 
 class Panes:
@@ -55,16 +55,27 @@ class Panes:
         """The panes that hold rows, ascending."""
         return np.array(sorted((*self._row_of, *self._sparse_of)), np.int64)
 
-    def locate(self, panes: NDArray[np.int64], low: int, high: int, slots: Numbers) -> Numbers:
+    def locate(
+        self, panes: NDArray[np.int64], low: int, high: int, slots: Numbers, count: int
+    ) -> Numbers:
         """The cell of each row, lending new ones; ``low`` and ``high`` bound the panes."""
-        self._widen(int(slots.max()) + 1)
+        self._widen(count)
         if low == high:
             row = self._row(low, len(slots))
             if row >= 0:
-                return self._dense_cells(row * self._matrix.shape[1] + slots)
+                return self._dense_cells(row * self.width + slots)
             cells = self._sparse_cells(np.full(len(slots), ~row), slots)
             self._settle([low])
             return cells
+        known = [self._row_of.get(pane, -1) for pane in range(low, min(high, low + _NEAR) + 1)]
+        if high - low < _NEAR and min(known) >= 0:
+            starts = np.array(known) * self.width
+            return self._dense_cells(starts[panes - low] + slots)
+        return self._locate_new(panes, slots)
+
+    def _locate_new(self, panes: NDArray[np.int64], slots: Numbers) -> Numbers:
+        """`locate` where a pane is new, sparse, or far from the others."""
+        low, high = int(panes.min()), int(panes.max())
         if high - low < _NEAR:
             which = panes - low
             counts = np.bincount(which)
@@ -72,12 +83,12 @@ class Panes:
         else:
             distinct, which, counts = np.unique(panes, return_inverse=True, return_counts=True)
         pairs = zip(distinct.tolist(), counts.tolist(), strict=True)
-        rows = np.array([self._row(p, count) if count else 0 for p, count in pairs], np.intp)[which]
+        rows = np.array([self._row(p, count) if count else 0 for p, count in pairs])[which]
         dense = rows >= 0
         if dense.all():
-            return self._dense_cells(rows * self._matrix.shape[1] + slots)
+            return self._dense_cells(rows * self.width + slots)
         cells = np.empty(len(slots), np.intp)
-        cells[dense] = self._dense_cells(rows[dense] * self._matrix.shape[1] + slots[dense])
+        cells[dense] = self._dense_cells(rows[dense] * self.width + slots[dense])
         cells[~dense] = self._sparse_cells(~rows[~dense], slots[~dense])
         self._settle(distinct[counts > 0].tolist())
         return cells
@@ -164,7 +175,8 @@ class Panes:
         row = self._row_of.get(pane)
         if row is not None:
             return row
-        few = rows * _FEW < self._matrix.shape[1]
+        # Beside a dense pane the next one will be dense too: time goes on.
+        few = rows * _FEW < self._matrix.shape[1] and pane - 1 not in self._row_of
         if few or pane in self._sparse_of:
             if pane not in self._sparse_of:
                 self._sparse_of[pane] = self._next_sparse
@@ -188,8 +200,8 @@ class Panes:
 
     def _dense_cells(self, at: Numbers) -> Numbers:
         flat = self._matrix.reshape(-1)
-        cells = flat[at]
-        if cells.min() == 0:
+        cells: Numbers = flat[at]
+        if len(cells) and np.minimum.reduce(cells) == 0:
             new = np.flatnonzero(cells == 0)
             places = at[new]
             # Of rows that want a cell in the same place, the one whose mark stays gets it for all.
@@ -202,11 +214,14 @@ class Panes:
 
     def _sparse_cells(self, numbers: Numbers, slots: Numbers) -> Numbers:
         pairs = (numbers << _SHIFT) | slots
-        fresh = np.unique(pairs)
-        fresh = fresh[~np.isin(fresh, self._pairs, assume_unique=True)]
-        if len(fresh):
+        at = np.searchsorted(self._pairs, pairs)
+        at[at == len(self._pairs)] = 0
+        known = self._pairs[at] == pairs if len(self._pairs) else np.zeros(len(pairs), np.bool_)
+        if not known.all():
+            fresh = np.unique(pairs[~known])
             self._insert(fresh, self._pool.lend(len(fresh)))
-        return self._pair_cells[np.searchsorted(self._pairs, pairs)]
+            at = np.searchsorted(self._pairs, pairs)
+        return self._pair_cells[at]
 
     def _insert(self, pairs: NDArray[np.int64], cells: Numbers) -> None:
         at = np.searchsorted(self._pairs, pairs)

@@ -1,8 +1,9 @@
 """A window operator while it runs: key index, cells and a kind of window, put together.
 
-Only keys that hold state are remembered, give or take: when there are twice as many as the last
-time anyone looked, those without state are forgotten. That happens at a watermark, so that it does
-not depend on how the stream was cut into batches.
+Keys that hold no state are forgotten, but not at once: most come again, and to learn a key costs
+more than to keep it. Whenever there are twice as many keys as were kept the last time, those go
+that hold no state and did not come since then. That happens at a watermark, so that it does not
+depend on how the stream was cut into batches.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch
 from edgestream.window.index import KeyIndex
 from edgestream.window.kind import Closed, Kind, Mask, Rows
-from edgestream.window.reorder import Reorder
+from edgestream.window.waiting import Waiting
 
 START, END = "window_start", "window_end"
 _EARLIEST = -6_857_222_400_000_000_000  # 1752-09-14
 _LATEST = 7_258_118_400_000_000_000  # 2200-01-01
 """Times outside have no room for a window in 64 bits of nanoseconds."""
+_ENOUGH = 4096
+"""So many rows are taken together, unless a window is complete before."""
 _FEW_KEYS = 1024
 """So many keys are never worth forgetting."""
 
@@ -43,51 +46,56 @@ class Running:
         self._pool = Pool(aggregates)
         self._kind = kind(self._pool)
         self._look_at = _FEW_KEYS
-        self._reorder = Reorder(_names(by, aggregates)) if self._kind.ordered else None
+        self._came = np.zeros(0, np.bool_)
+        self._enough = _ENOUGH
+        self._waiting = Waiting(_names(by, aggregates))
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        held = 0 if self._reorder is None else self._reorder.nbytes
-        return self._index.nbytes + self._pool.nbytes + self._kind.nbytes + held
+        waiting = self._waiting.nbytes
+        return self._index.nbytes + self._pool.nbytes + self._kind.nbytes + waiting
 
     def add(self, batch: Batch) -> Mask | None:
         """Take rows; the mask says which came too late for every window, None: none did."""
         times = batch.times
-        low, high = int(times.min()), int(times.max())
+        low, high = int(np.minimum.reduce(times)), int(np.maximum.reduce(times))
         if low < _EARLIEST or high >= _LATEST:
             inside = (times >= _EARLIEST) & (times < _LATEST)
             return self._add_some(batch, inside) | ~inside
-        if self._reorder is None:
-            return self._place(batch, low, high)
-        if low >= self._kind.watermark:
-            self._reorder.add(batch)
+        kind = self._kind
+        if low >= (kind.watermark if kind.ordered else kind.safe):
+            self._wait(batch, low)
             return None
-        early = times >= self._kind.watermark
-        if not early.any():
-            return self._place(batch, low, high)
-        self._reorder.add(batch.take(early))
+        self._take_waiting()
+        if not kind.ordered or high < kind.watermark:
+            return self._place([batch])
+        early = times >= kind.watermark
+        self._wait(batch.take(early), kind.watermark)
         late = self._add_some(batch, ~early)
         return late if late.any() else None
 
     def advance(self, watermark: int) -> Iterator[Batch]:
         """The windows that are complete, or corrected since they left."""
-        if self._reorder is not None and watermark > self._kind.watermark:
-            ready = self._reorder.take(watermark)
-            if ready is not None:
-                self._place(ready, int(ready.times[0]), int(ready.times[-1]))
-        for closed in self._kind.close(watermark):
+        kind, waiting = self._kind, self._waiting
+        kind.watermark = watermark = max(watermark, kind.watermark)
+        if watermark < kind.due and watermark - kind.soonest < waiting.low:
+            return
+        self._take_waiting()
+        for closed in kind.close():
             yield self._batch(closed)
         if len(self._index) >= self._look_at:
             self._forget()
 
     def save(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """JSON values and arrays that `load` understands; nothing in them changes later."""
+        if self._kind.exact:
+            self._take_waiting()
         arrays = self._kind.save()
         cells = self._pool.cells.take(arrays.pop("cells"))
         keys, key_arrays = self._index.save()
         state, state_arrays = cells.save()
-        held, held_arrays = ({}, {}) if self._reorder is None else self._reorder.save()
+        held, held_arrays = self._waiting.save()
         meta = {
             "watermark": self._kind.watermark,
             "look_at": self._look_at,
@@ -95,6 +103,7 @@ class Running:
             "state": state,
             "held": held,
         }
+        key_arrays["came"] = self._came.copy()
         groups = {"kind": arrays, "key": key_arrays, "cell": state_arrays, "held": held_arrays}
         return meta, {
             f"{prefix}.{name}": array
@@ -106,21 +115,52 @@ class Running:
         """Go on from what `save` gave."""
         self._look_at = meta["look_at"]
         self._index.load(meta["keys"], _part("key", arrays))
+        self._came = np.array(arrays["key.came"])
         state = Cells(self._aggregates)
         state.load(meta["state"], _part("cell", arrays))
         cells = self._pool.lend(len(state))
         self._pool.cells.put(cells, state)
         self._kind.watermark = meta["watermark"]
         self._kind.load(_part("kind", arrays), cells)
-        if self._reorder is not None:
-            self._reorder.load(meta["held"], _part("held", arrays))
+        self._waiting.load(meta["held"], _part("held", arrays))
 
-    def _place(self, batch: Batch, low: int, high: int) -> Mask | None:
-        placed = self._kind.place(Rows(self._index.slots(batch), batch.times, low, high))
+    def _wait(self, batch: Batch, low: int) -> None:
+        """Let rows wait that are not late, and take them all once there are enough."""
+        self._waiting.add(batch, low)
+        if self._waiting.rows >= self._enough:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """Place the rows that wait; where order matters, only those before the watermark."""
+        waiting, kind = self._waiting, self._kind
+        if not kind.ordered:
+            self._place(waiting.take(), accepted=True)
+        elif waiting.low < kind.watermark:
+            self._place(waiting.take(kind.watermark), accepted=True)
+            self._enough = waiting.rows + _ENOUGH
+
+    def _place(self, batches: list[Batch], accepted: bool = False) -> Mask | None:
+        """Put rows into their cells; all see each other, so how they were cut does not matter."""
+        if not batches:
+            return None
+        slots = _joined([self._index.slots(batch) for batch in batches])
+        times = _joined([batch.times for batch in batches])
+        low, high = int(np.minimum.reduce(times)), int(np.maximum.reduce(times))
+        count = len(self._index)
+        if count > len(self._came):
+            more = np.zeros(2 * count - len(self._came), np.bool_)
+            self._came = np.concatenate([self._came, more])
+        self._came[slots] = True
+        rows = Rows(slots, count, times, low, high, accepted)
+        placed = self._kind.place(rows)
         if placed.late is not None:
-            batch = batch.take(~placed.late)
-        if len(batch):
-            self._pool.cells.update(placed.cells, batch)
+            batches = [batches[0].take(~placed.late)]
+        begin = 0
+        for batch in batches:
+            cells = placed.cells[begin : begin + len(batch)]
+            begin += len(batch)
+            if len(batch):
+                self._pool.cells.update(cells, batch)
         return placed.late
 
     def _add_some(self, batch: Batch, wanted: Mask) -> Mask:
@@ -142,18 +182,24 @@ class Running:
         return Batch(columns, closed.ends - 1, (*self._index.names, START))
 
     def _forget(self) -> None:
-        used = self._kind.used(len(self._index))
-        kept = np.flatnonzero(used)
-        if self._index.names and 2 * len(kept) <= len(used):
+        count = len(self._index)
+        kept = np.flatnonzero(self._kind.used(count) | self._came[:count])
+        if self._index.names and 2 * len(kept) <= count:
             self._index.keep(kept)
             self._kind.keep(kept)
-        self._look_at = max(_FEW_KEYS, 2 * len(kept))
+            count = len(kept)
+        self._came = np.zeros(2 * count, np.bool_)
+        self._look_at = max(_FEW_KEYS, 2 * count)
 
 
 def _names(by: Sequence[str], aggregates: Mapping[str, Aggregate]) -> list[str]:
     """The columns that are read."""
     used = (a.expression.names for a in aggregates.values() if a.expression is not None)
     return sorted(set(by).union(*used))
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _stamps(nanos: Array) -> Array:

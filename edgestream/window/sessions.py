@@ -3,7 +3,7 @@
 A batch is sorted together with the sessions its keys have within reach; whatever lies closer than
 the gap becomes one session. Rows then go into the session's cell in the order in which they came.
 With ``most``, a session is cut where a row comes that long or longer after its start; rows must
-then come in the order of time, or the cuts would depend on the order of arrival.
+then be taken in the order of time, or the cuts would depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -42,14 +42,19 @@ class Sessions(Kind):
         super().__init__(pool)
         self.gap, self.late = gap, late
         self.most = most or NEVER
-        self.ordered = bool(most)
+        self.ordered, self.exact = bool(most), False
+        self.soonest = gap
         self._chains = Chains(pool)
-        self._due = NEVER
+
+    @property
+    def safe(self) -> int:
+        """The first time at which a row alone is a session that stays."""
+        return self.watermark - self.gap - self.late + 1
 
     def place(self, rows: Rows) -> Placed:
         """Find or make the session of each row, joining those that turn out to be one."""
-        self._chains.fit(int(rows.slots.max()) + 1)
-        late = self._late(rows)
+        self._chains.fit(rows.count)
+        late = None if rows.accepted else self._late(rows)
         slots, times, low = rows.slots, rows.times, rows.low
         if late is not None:
             if late.all():
@@ -63,11 +68,8 @@ class Sessions(Kind):
         self._chains.link(touched, tails, groups.slots, cells)
         return Placed(cells[groups.of[: len(slots)]], late)
 
-    def close(self, watermark: int) -> Iterator[Closed]:
+    def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
-        self.watermark = max(self.watermark, watermark)
-        if self.watermark < self._due:
-            return
         chains = self._chains
         over = np.flatnonzero((chains.end <= self.watermark) & (chains.slot >= 0))
         closing = over[chains.fresh[over]]
@@ -130,14 +132,13 @@ class Sessions(Kind):
         first = int(ends.min())
         fresh = ends[self._chains.fresh]
         soonest = int(fresh.min()) if len(fresh) else NEVER
-        self._due = min(soonest, first + self.late)
+        self.due = min(soonest, first + self.late)
 
     def _late(self, rows: Rows) -> Mask | None:
         """Rows whose own window is gone and that no session takes in; None: none."""
-        bound = self.watermark - self.gap - self.late
-        if rows.low > bound:
+        if rows.low >= self.safe:
             return None
-        old = rows.times <= bound
+        old = rows.times < self.safe
         at = np.flatnonzero(old)
         old[at] = ~self._chains.touches(rows.slots[at], rows.times[at], self.gap, self.most)
         if not old.any():
@@ -145,7 +146,7 @@ class Sessions(Kind):
         # A row that is old may join one of its own batch that came before it. The loop is over old
         # rows whose key has such a row only; each costs a few microseconds.
         accepted = ~old
-        alive = np.zeros(int(rows.slots.max()) + 1, np.bool_)
+        alive = np.zeros(rows.count, np.bool_)
         alive[rows.slots[accepted]] = True
         for row in np.flatnonzero(old & alive[rows.slots]).tolist():
             before = accepted[:row] & (rows.slots[:row] == rows.slots[row])
@@ -211,18 +212,19 @@ class Sessions(Kind):
             ends = np.minimum(ends, groups.starts + self.most)
         chains.end[cells] = ends
         chains.fresh[cells] |= changed
-        self._due = min(self._due, int(ends[changed].min()))
+        self.due = min(self.due, int(ends[changed].min()))
         return cells
 
     def _join(self, groups: Numbers, known: Numbers, cells: Numbers) -> None:
-        """Merge the states of sessions that have become one into the cell of the first."""
-        order = np.argsort(groups, kind="stable")
-        counts = np.bincount(groups)
-        several = order[counts[groups[order]] > 1]
-        owners = groups[several]
-        begins = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
-        state = self.pool.cells.take(known[several]).reduce(begins)
-        self.pool.cells.put(cells[owners[begins]], state)
+        """Merge the states of sessions that have become one into the cell of their group."""
+        extra = np.flatnonzero(cells[groups] != known)
+        while len(extra):  # as often as the largest number of sessions that one absorbs
+            _, first = np.unique(groups[extra], return_index=True)
+            some = extra[first]
+            targets = cells[groups[some]]
+            state = self.pool.cells.take(np.stack([targets, known[some]])).merge()
+            self.pool.cells.put(targets, state)
+            extra = np.delete(extra, first)
 
 
 class _Scale:
