@@ -181,6 +181,14 @@ class Source(Component):
         """The columns it gives beside those of the codec."""
         return Schema.of_kinds(dict.fromkeys(self.columns, "any"))
 
+    def beside(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All columns it adds to one payload where some are known: a topic gives its levels.
+
+        Tests of pipelines ask this instead of opening it. Raises `ConfigError` where such a
+        payload would never come.
+        """
+        return known
+
     @abstractmethod
     async def open(self, ctx: Context, resume: Position | None) -> None:
         """Connect; ``resume`` is the position to go on from (replayable sources).

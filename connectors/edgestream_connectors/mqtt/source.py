@@ -148,7 +148,7 @@ class Mqtt(Source):
     def check(self) -> None:
         """Topics, address and limits must make sense together."""
         problems = connection_problems(self.url, self.tls, self.username, self.password)
-        for path, text in self._written():
+        for path, text in _written(self):
             try:
                 pattern = Pattern.of(text)
             except ValueError as error:
@@ -169,14 +169,8 @@ class Mqtt(Source):
         if problems:
             raise ConfigError(problems)
 
-    def _written(self) -> list[tuple[tuple[str | int, ...], str]]:
-        """Every pattern with its place in the configuration; ``topic`` is the first to match."""
-        places: list[tuple[tuple[str | int, ...], str]] = [(("topic",), self.topic)]
-        places += [(("topics", index), text) for index, text in enumerate(self.topics)]
-        return places[0 if self.topic else 1 :]
-
     def _patterns(self) -> list[Pattern]:
-        return [Pattern.of(text) for _, text in self._written()]
+        return [Pattern.of(text) for _, text in _written(self)]
 
     def schema(self) -> Schema:
         """The topic, the names in its patterns, and what else was asked for."""
@@ -188,6 +182,17 @@ class Mqtt(Source):
         if self.properties:
             kinds |= dict.fromkeys(NAMED, "string")
         return Schema(kinds, open=self.properties)
+
+    def beside(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The named levels of a topic; `ConfigError` for one that is not subscribed to."""
+        topic = known.get(TOPIC)
+        if not isinstance(topic, str):
+            return known
+        fits = [pattern.match(topic) for pattern in self._patterns()]
+        if all(names is None for names in fits):
+            hint = "subscribed: " + ", ".join(text for _, text in _written(self))
+            raise ConfigError(Problem(f"nothing comes from the topic {topic!r}", (TOPIC,), hint))
+        return {**next(filter(None, fits), {}), **known}
 
     async def open(self, ctx: Context, resume: Position | None) -> None:
         """Connect and subscribe; the broker goes on after the last acknowledged message."""
@@ -292,6 +297,13 @@ class Mqtt(Source):
         self._pending.clear()
         if client is not None:
             await client.close()
+
+
+def _written(source: Mqtt) -> list[tuple[tuple[str | int, ...], str]]:
+    """Every pattern with its place in the configuration; ``topic`` is the first to match."""
+    places: list[tuple[tuple[str | int, ...], str]] = [(("topic",), source.topic)]
+    places += [(("topics", index), text) for index, text in enumerate(source.topics)]
+    return places[0 if source.topic else 1 :]
 
 
 def _opened(raw: bytes) -> tuple[bytes, bool]:
