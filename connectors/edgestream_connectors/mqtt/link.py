@@ -13,8 +13,8 @@ from collections.abc import Callable
 from edgestream_connectors.mqtt import tls
 
 CLOSED = "the server closed the connection"
-FULL_READ = 224 * 1024
-"""A read of this size had more behind it: asyncio reads 256 KiB, TLS hands on a little less."""
+FULL_READ = 128 * 1024
+"""A read of this size had more behind it, and is large enough to be cheap (asyncio reads 256 KiB)."""
 
 
 class Link(asyncio.Protocol):
