@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": "Show a pipeline's graph and what each source-sink pair guarantees.",
     "schema": "Print the JSON Schema of pipeline files, for editors.",
     "simulate": "Publish the readings of simulated devices over MQTT.",
+    "test": "Play the tests that stand in pipeline files; no server is needed.",
     "worker": "Run pipelines until stopped, or until bounded sources end.",
 }
 

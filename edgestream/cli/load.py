@@ -11,7 +11,7 @@ from edgestream.config.yaml import MAX_BYTES, Document
 from edgestream.config.yaml import load as load_yaml
 from edgestream.delivery import agreed
 from edgestream.errors import ConfigError, Problem
-from edgestream.graph import build
+from edgestream.graph import Graph, build
 from edgestream.read import read_document
 from edgestream.registry import installed
 from edgestream.spec import PipelineSpec
@@ -81,13 +81,20 @@ def load_spec(path: Path, allowed: Sequence[str]) -> PipelineSpec:
 
 def _check_graph(document: Document, spec: PipelineSpec, allowed: Sequence[str]) -> None:
     problems: list[Problem] = []
-    for check in (lambda: build(spec, Json(), allowed), lambda: agreed(spec)):
+    for check in (lambda: _check_tests(build(spec, Json(), allowed)), lambda: agreed(spec)):
         try:
             check()
         except ConfigError as error:
             problems += [document.place(problem) for problem in error.problems]
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+
+def _check_tests(graph: Graph) -> None:
+    if graph.spec.tests:
+        from edgestream.testing.scenarios import check_scenarios  # noqa: PLC0415 - few have some
+
+        check_scenarios(graph)
 
 
 def allowed_modules(given: Sequence[str]) -> tuple[str, ...]:

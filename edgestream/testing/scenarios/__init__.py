@@ -1,0 +1,6 @@
+"""Tests of pipelines: rows given under a clock turned by hand, rows expected at sinks."""
+
+from edgestream.testing.scenarios.check import check_scenarios
+from edgestream.testing.scenarios.judge import Outcome, run_scenario
+
+__all__ = ["Outcome", "check_scenarios", "run_scenario"]
