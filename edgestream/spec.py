@@ -126,6 +126,8 @@ class PipelineSpec:
         return problems
 
     def _reference_problems(self) -> list[Problem]:
+        if not self.sources:
+            return []
         problems = []
         known = [*self.sources, *self.streams]
         for name, inputs in [

@@ -16,6 +16,7 @@ from edgestream.docs.types import JsonSchema, fields_schema, json_schema
 from edgestream.eventtime import Time
 from edgestream.read import takes_mapping
 from edgestream.registry import KINDS, Registry
+from edgestream.scenario import Scenario
 from edgestream.spec import NAME, STRONGEST, Spool
 
 _DURATION = json_schema(Nanos)
@@ -105,7 +106,11 @@ def _top() -> JsonSchema:
             "enum": list(STRONGEST),
         },
         "checkpoint": {**_DURATION, "description": "Time between checkpoints."},
-        "tests": {"description": "Rows given and rows expected.", "type": "array"},
+        "tests": {
+            "description": "Rows given to sources and rows expected at sinks: edgestream test.",
+            "type": ["array", "null"],
+            "items": fields_schema(Scenario),
+        },
         "source": {**_ref("source"), "description": "Where the rows come from."},
         "steps": {**_steps(), "description": "What happens to the rows, in this order."},
         "sink": {**_ref("sink"), "description": "Where the rows go."},

@@ -101,7 +101,7 @@ ${file:/run/secrets/name}
 15:11: sources.queue.kafka: there is no source 'kafka'; known: file, generate, lora_serial, mqtt
 16:27: sources.two.file: one source is named at a time, found generate and file
 18:25: sources.fake.generate.devices: expected a whole number, got 'many'
-18:37: sources.fake.generate.rate: must be at least 0, got -1.0
+18:37: sources.fake.generate.rate: must be at least 0, got -1
 18:49: sources.fake.generate.jitter: expected a duration such as 250ms, 10s, 5m, 2h or 7d, got '10'
 18:53: sources.fake.generate.coutn: unknown field 'coutn'; did you mean 'count'?
 19:5: sources.fake.tme: unknown key 'tme' beside the source; did you mean 'time'?

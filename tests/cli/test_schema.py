@@ -93,6 +93,8 @@ GOOD = {
     "steps: [{where: {condition: temperature > 1}}]\nsink: stdout",
     "a constant": "name: a\nsource: generate\nsteps: [{set: {x: 1, y: true}}]\nsink: stdout",
     "time as a name": "name: a\nsource: {generate: , time: ts}\nsink: stdout",
+    "tests": "name: a\nsource: generate\nsink: stdout\n"
+    "tests: [{name: one, given: [{rows: [{x: 1}], at: 3s}], expect: [{x: 1}]}]",
     "several": "name: a\nsources: {a: generate, b: generate}\n"
     "sinks: {c: {from: [a, b], stdout: , spool: {max_bytes: 1GiB}}}",
 }
@@ -123,6 +125,10 @@ BAD = {
     "a stream without from": "name: a\nsources: {a: generate}\nstreams: {b: {steps: []}}\n"
     "sinks: {c: {from: b, stdout: }}",
     "a bad delivery": "name: a\ndelivery: exactly_once\nsource: generate\nsink: stdout",
+    "a test without a name": "name: a\nsource: generate\nsink: stdout\n"
+    "tests: [{given: [{rows: [{x: 1}]}]}]",
+    "an unknown key of a test": "name: a\nsource: generate\nsink: stdout\n"
+    "tests: [{name: one, gven: []}]",
     "an unknown time key": "name: a\nsource: {generate: , time: {feld: ts}}\nsink: stdout",
 }
 
