@@ -44,12 +44,12 @@ class Csv(Codec):
     """
 
     columns: Sequence[str] | Mapping[str, Declared] | None = option(
-        None,
+        default=None,
         help="The names of the fields in their order, or names and float, int, bool or string.",
         example="[device, temperature]",
     )
-    delimiter: str = option(",", help="The character between fields.", example="';'")
-    max_payload: Size = option("256KiB", help="A larger payload is rejected.", minimum=1)
+    delimiter: str = option(default=",", help="The character between fields.", example="';'")
+    max_payload: Size = option(default="256KiB", help="A larger payload is rejected.", minimum=1)
     _table: Table | None = state()
 
     def check(self) -> None:

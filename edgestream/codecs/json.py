@@ -43,15 +43,18 @@ class Json(Codec):
     """
 
     columns: Mapping[str, Declared] | None = option(
-        None,
+        default=None,
         help="The columns and what they hold: float, int, bool or string.",
         example="{device: string, temperature: float}",
     )
     max_payload: Size = option(
-        "256KiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
+        default="256KiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
     )
     max_depth: int = option(
-        32, help="Objects within objects deeper than this are rejected.", minimum=1, maximum=100
+        default=32,
+        help="Objects within objects deeper than this are rejected.",
+        minimum=1,
+        maximum=100,
     )
     _reading: Reading | None = state()
 

@@ -37,10 +37,10 @@ class Raw(Codec):
     """
 
     format: Literal["text", "number", "hex", "base64"] = option(
-        "text", help="What a payload becomes: text, number, hex or base64."
+        default="text", help="What a payload becomes: text, number, hex or base64."
     )
-    column: str = option("payload", help="The name of the column.")
-    max_payload: Size = option("256KiB", help="A larger payload is rejected.", minimum=1)
+    column: str = option(default="payload", help="The name of the column.")
+    max_payload: Size = option(default="256KiB", help="A larger payload is rejected.", minimum=1)
     _texts: Texts = state(Texts)
 
     def check(self) -> None:
