@@ -14,7 +14,7 @@ from edgestream_connectors.mqtt import tls
 
 CLOSED = "the server closed the connection"
 FULL_READ = 128 * 1024
-"""A read of this size had more behind it, and is large enough to be cheap (asyncio reads 256 KiB)."""
+"""A read of this size had more behind it, and is large enough to be cheap (asyncio: 256 KiB)."""
 
 
 class Link(asyncio.Protocol):
