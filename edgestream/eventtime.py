@@ -20,6 +20,7 @@ from edgestream.config.convert import build, convert_fields
 from edgestream.config.fields import option
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
+from edgestream.schema import ColumnKind
 
 Unit: TypeAlias = Literal["s", "ms", "us", "ns", "iso8601"]
 ENDED = np.iinfo(np.int64).max
@@ -54,6 +55,13 @@ class Time:
         convert_fields(self)
         if not self.field:
             raise ConfigError(Problem("the name of a column is missing", ("field",)))
+
+    @property
+    def kind(self) -> ColumnKind:
+        """What the column must hold, so that one bad value first does not settle it otherwise."""
+        if self.unit is None:
+            return "any"
+        return "string" if self.unit == "iso8601" else "float"
 
     @classmethod
     def from_config(cls, value: object) -> Time:

@@ -309,6 +309,8 @@ def _project(graph: Graph) -> None:
     for entry in graph.entries.values():
         used_names = wanted.get(entry.id, frozenset())
         demanded = kinds.get(entry.id, {})
+        if entry.time is not None and entry.time.kind != "any":
+            demanded = {entry.time.field: entry.time.kind, **demanded}
         entry.component.wanted = used_names
         own = frozenset(entry.component.columns) | frozenset(entry.component.schema().fields)
         if used_names is not None:
