@@ -48,7 +48,16 @@ HEAVY = frozenset({"amqtt", "asyncpg", "redis", "sqlite3", "paho", "yaml", "clic
 LONGEST_MODULE = 350
 MOST_METHODS = 12
 LONGEST_FUNCTION = 40
-WAIVERS: dict[str, str] = {}
+WAIVERS = {
+    "edgestream.component": "the whole contract of components on one page",
+    "edgestream.runtime.task:Task": "the middle of the path in one piece, read top to bottom",
+    "edgestream.runtime.view:_samples": "one line a metric",
+    "edgestream.runtime.writer:Writer": "the one loop of a sink, with what it waits for",
+    "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",
+    "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",
+    "edgestream.window.sessions:Sessions": "eight of its methods are the contract of a window kind",
+    "edgestream_connectors.mqtt.publish:scan": "a call a message would cost a quarter more",
+}
 """``module``, ``module:Class`` or ``module:function`` → why it may be larger than the rules say."""
 
 EVERYTHING = [*modules("edgestream"), *modules("edgestream_connectors")]
