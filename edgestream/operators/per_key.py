@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgestream.aggregate.values import as_numbers
 from edgestream.batch import Array, Batch
 from edgestream.component import State
 from edgestream.errors import ConfigError, Problem
@@ -61,6 +63,12 @@ def check_schema(
         raise ConfigError(problems)
 
 
+def numbers(batch: Batch, name: str) -> NDArray[np.float64]:
+    """A column as float64, missing in all rows where it is not there."""
+    column = batch.columns.get(name)
+    return np.full(len(batch), np.nan) if column is None else as_numbers(column)
+
+
 def _places(field: str, names: Sequence[str]) -> dict[tuple[str | int, ...], str]:
     return {(field, index): name for index, name in enumerate(names)}
 
@@ -108,6 +116,12 @@ class Table:
     def runs(self, batch: Batch) -> Runs:
         """The rows by key; all keys are seen."""
         return Runs(self.slots(batch), len(self))
+
+    def some(self, batch: Batch, wanted: NDArray[np.bool_]) -> tuple[Numbers, Runs | None]:
+        """Some of the rows, and these by key, None where there are none; all keys are seen."""
+        slots = self.slots(batch)
+        rows = np.flatnonzero(wanted)
+        return rows, Runs(slots[rows], len(self)) if len(rows) else None
 
     def advance(self, watermark: int) -> None:
         """Forget the keys whose time has come."""
