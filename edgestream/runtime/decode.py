@@ -27,11 +27,13 @@ def read(entry: Entry, data: Payloads | Batch, received: int) -> Read:
         return _timed(entry, dict(data.columns), data.times, None, {})
     decoded = entry.codec.decode(data.payloads)
     columns: dict[str, Column] = dict(decoded.columns)
+    # As integers, because an empty list of positions would be an array of floats.
+    good = None if decoded.good is None else np.asarray(decoded.good, np.int64)
     for name, values in data.columns.items():
         column = as_column(values)
-        columns[name] = column if decoded.good is None else column[decoded.good]
+        columns[name] = column if good is None else column[good]
     times = np.full(decoded.count, received, np.int64)
-    return _timed(entry, columns, times, decoded.good, decoded.rejected)
+    return _timed(entry, columns, times, good, decoded.rejected)
 
 
 def _timed(

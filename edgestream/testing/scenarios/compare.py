@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edgestream.scenario import Row
 from edgestream.testing.scenarios.cells import Cells
@@ -35,9 +35,18 @@ class Difference:
 
 
 def compare(
-    place: str, expected: Sequence[Row], got: Sequence[Row], cells: Cells, *, in_order: bool
+    place: str,
+    expected: Sequence[Row],
+    got: Sequence[Row],
+    cells: Cells,
+    keys: Sequence[str] = (),
+    *,
+    in_order: bool = False,
 ) -> Difference | None:
-    """The difference of rows, or None; a row is compared on the columns that are expected of it."""
+    """The difference of rows, or None; a row is compared on the columns that are expected of it.
+
+    Rows whose ``keys`` differ are never shown as one and the same.
+    """
 
     def wrong(mine: Row, other: Row) -> frozenset[str]:
         return frozenset(
@@ -56,7 +65,7 @@ def compare(
         return None
     mine = [row for index, row in enumerate(expected) if index not in found]
     other = [row for index, row in enumerate(got) if index not in set(found.values())]
-    near = _in_order(mine, other) if in_order else _nearest(mine, other, wrong)
+    near = _in_order(mine, other) if in_order else _nearest(mine, other, wrong, keys)
     return Difference(
         place,
         len(found),
@@ -92,22 +101,22 @@ def _in_order(mine: Sequence[Row], other: Sequence[Row]) -> dict[int, int]:
 
 
 def _nearest(
-    mine: Sequence[Row], other: Sequence[Row], wrong: Callable[[Row, Row], frozenset[str]]
+    mine: Sequence[Row],
+    other: Sequence[Row],
+    wrong: Callable[[Row, Row], frozenset[str]],
+    keys: Sequence[str],
 ) -> dict[int, int]:
-    """Pairs of which at least half the cells agree, the most alike first."""
+    """Pairs with the same keys of which half the cells agree at least, the most alike first."""
     alike: list[tuple[float, int, int]] = []
     for i, row in enumerate(mine):
         for j, candidate in enumerate(other):
-            part = len(wrong(row, candidate)) / max(1, len(row))
-            if part <= 0.5 or len(mine) == len(other) == 1:
+            bad = wrong(row, candidate)
+            part = len(bad) / max(1, len(row))
+            alone = len(mine) == len(other) == 1
+            if bad.isdisjoint(keys) and (keys or part <= 0.5 or alone):
                 alike.append((part, i, j))
     near: dict[int, int] = {}
     for _, i, j in sorted(alike):
         if i not in near and j not in near.values():
             near[i] = j
     return near
-
-
-def rows_of(values: Sequence[Any], *names: str) -> list[Row]:
-    """Objects as rows of some of their attributes."""
-    return [{name: getattr(value, name) for name in names} for value in values]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgestream.config.values import nanos
-from edgestream.errors import EdgestreamError
+from edgestream.errors import ConfigError, EdgestreamError
 from edgestream.scenario import Letter, Row, Scenario
 from edgestream.spec import PipelineSpec
 from edgestream.store.tables import DeadLetter
@@ -23,7 +23,7 @@ DEAD_LETTERS = "dead letters"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one test went; ``error`` is the traceback of a step that failed."""
+    """How one test went; ``error`` is what a step raised."""
 
     scenario: Scenario
     cells: Cells
@@ -52,11 +52,13 @@ def run_scenario(spec: PipelineSpec, scenario: Scenario, allowed: Sequence[str] 
     cells = Cells(scenario.began, units)
     try:
         played = play(spec, scenario, allowed)
-    except EdgestreamError:
+    except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - what a step raises fails this test, not the others
-        seconds = time.perf_counter() - started
-        return Outcome(scenario, cells, seconds, error="".join(traceback.format_exception(error)))
+        told = str(error)
+        if not isinstance(error, EdgestreamError):
+            told = "".join(traceback.format_exception(error))
+        return Outcome(scenario, cells, time.perf_counter() - started, error=told)
     found = tuple(_differences(spec, scenario, played, cells))
     seconds = time.perf_counter() - started
     return Outcome(scenario, cells, seconds, found, hint=_hint(scenario, found))
@@ -67,8 +69,8 @@ def _differences(
 ) -> Iterator[Difference]:
     for name, rows in scenario.expect.sinks.items():
         sink = named(name, spec.sinks, "sink", scenario.expect.path(name))
-        got = played.rows[sink]
-        found = compare(sink, rows, got, cells, in_order=scenario.in_order)
+        got, keys = played.rows[sink], played.keys[sink]
+        found = compare(sink, rows, got, cells, keys, in_order=scenario.in_order)
         if found is not None:
             yield found
     letters = _letters(scenario, played.letters)

@@ -32,9 +32,13 @@ FIRST_STEPS = 64
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came out: the rows of each sink in the order they came, and dead letters."""
+    """What came out: the rows of each sink in the order they came, and dead letters.
+
+    ``keys`` names the columns that identify a row of a sink.
+    """
 
     rows: dict[str, list[Row]]
+    keys: dict[str, tuple[str, ...]]
     letters: list[DeadLetter] = field(default_factory=list)
 
 
@@ -60,11 +64,14 @@ class _Stage:
     """A pipeline under a clock of its own, which starts at 0."""
 
     def __init__(self, spec: PipelineSpec, scenario: Scenario, allowed: Sequence[str]) -> None:
-        self.played = Played({name: [] for name in spec.sinks})
         self._spec = spec
         self._began = scenario.began
         self._allowed = allowed
         self._flow = self._fresh()
+        exits = self._flow.graph.exits
+        self.played = Played(
+            {name: [] for name in exits}, {name: exit_.keys for name, exit_ in exits.items()}
+        )
         self._codecs: dict[str, Codec] = {
             name: (source.decode or Json()).fresh() for name, source in spec.sources.items()
         }
