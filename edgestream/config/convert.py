@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, cast
 
 from edgestream.config.fields import facts, options, required, written
 from edgestream.config.values import Bytes, Nanos, Secret, Template, nanos, nbytes, resolve
+from edgestream.config.yaml_scalars import plain
 from edgestream.errors import ConfigError, Problem, did_you_mean
 
 T = TypeVar("T")
@@ -96,20 +98,23 @@ def check_bounds(field: dataclasses.Field[Any], value: Any) -> None:
     known = facts(field)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
+    got = _shown(value, value)
     if known.minimum is not None and value < known.minimum:
-        raise ConfigError(f"must be at least {_shown(known.minimum, value)}, got {value}")
+        raise ConfigError(f"must be at least {_shown(known.minimum, value)}, got {got}")
     if known.maximum is not None and value > known.maximum:
-        raise ConfigError(f"must be at most {_shown(known.maximum, value)}, got {value}")
+        raise ConfigError(f"must be at most {_shown(known.maximum, value)}, got {got}")
 
 
-def _shown(bound: float, value: Any) -> str:
-    return str(type(value)(bound)) if isinstance(value, Nanos | Bytes) else f"{bound:g}"
+def _shown(number: float, like: Any) -> str:
+    if isinstance(like, Nanos | Bytes):
+        return str(type(like)(number))
+    return str(int(number)) if float(number).is_integer() else str(number)
 
 
 def _convert(wanted: Any, value: Any) -> Any:
     origin = typing.get_origin(wanted)
     if wanted is Any:
-        return resolve(value) if isinstance(value, Template) else value
+        return _resolved(value)
     if origin in (Union, types.UnionType):
         return _union(typing.get_args(wanted), value)
     if origin is Literal:
@@ -146,21 +151,46 @@ def _union(members: tuple[Any, ...], value: Any) -> Any:
         try:
             return convert(member, value)
         except ConfigError as error:
+            if _shaped_like(member, value):
+                raise
             problems += error.problems
-    if len(rest) > 1 and isinstance(value, Mapping):
-        raise ConfigError(problems[-1:])
     messages = dict.fromkeys(problem.message for problem in problems)
     raise ConfigError([Problem(", or ".join(messages), problems[0].path, problems[0].hint)])
+
+
+def _shaped_like(member: Any, value: Any) -> bool:
+    """Whether what is wrong with a list or mapping is best told by this member of a union."""
+    origin = typing.get_origin(member)
+    if isinstance(value, Mapping):
+        return dataclasses.is_dataclass(member) or (
+            origin is not None and issubclass(origin, Mapping)
+        )
+    return isinstance(value, list | tuple) and origin is not None and issubclass(origin, Sequence)
+
+
+def _resolved(value: Any) -> Any:
+    """A value of any shape with all its templates filled in."""
+    if isinstance(value, Template):
+        return resolve(value)
+    if isinstance(value, Mapping):
+        return {key: _resolved(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolved(entry) for entry in value]
+    return value
 
 
 def _quantity(read: Any, kind: type, value: Any) -> Any:
     if isinstance(value, kind):
         return value
+    example = "a duration such as 10s" if kind is Nanos else "a size such as 64KiB"
     if isinstance(value, Template):
-        value = resolve(value)
+        text = resolve(value)
+        try:
+            return read(text)
+        except ValueError:
+            raise ValueError(f"expected {example}, got {_show(value)}") from None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        example = "10s" if kind is Nanos else "64KiB"
-        raise ValueError(f"expected a quantity with its unit such as {example}, got {_show(value)}")
+        raise ValueError(f"expected {example}, got {_show(value)}")
     return read(str(value))
 
 
@@ -168,17 +198,22 @@ def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str) and "${" in value.replace("$${", ""):
+        if re.search(r"\$\{\w+:-[^}]", value):
+            raise ValueError("a secret is not written here, not even as a default")
         return Secret(resolve(value), str(value))
     raise ValueError("a secret is not written here; use ${VARIABLE} or ${file:/run/secrets/name}")
 
 
 def _literal(choices: tuple[Any, ...], value: Any) -> Any:
-    plain = resolve(value) if isinstance(value, Template) else value
+    filled = resolve(value) if isinstance(value, Template) else None
     for choice in choices:
-        if plain == choice and type(plain) is type(choice):
+        if value == choice and type(value) is type(choice):
             return choice
-    hint = did_you_mean(str(plain), [str(choice) for choice in choices])
-    raise ConfigError(Problem(f"{_show(plain)} is not one of the choices", hint=hint))
+        if filled is not None and _retype(type(choice), filled) == choice:
+            return choice
+    names = [str(choice) for choice in choices]
+    hint = did_you_mean(_show(value) if filled is not None else str(value), names)
+    raise ConfigError(Problem(f"{_show(value)} is not one of the choices", hint=hint))
 
 
 def _mapping(item: Any, value: Any) -> dict[str, Any]:
@@ -217,41 +252,42 @@ def _settings(cls: type, value: Any) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
-        names = ", ".join(options(cls))
+        names = ", ".join(map(written, options(cls)))
         raise ValueError(f"expected a mapping with some of: {names}; got {_show(value)}")
     return build(cls, value)
 
 
 def _scalar(wanted: type, value: Any) -> Any:
-    if isinstance(value, Template):
-        value = _retype(wanted, resolve(value))
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if isinstance(value, bool) and wanted is not bool:
-        raise ValueError(f"expected {_WORDS.get(wanted, wanted.__name__)}, got {_show(value)}")
-    if not isinstance(value, wanted):
-        quote = "; write it in quotes" if wanted is str and isinstance(value, int | float) else ""
-        raise ValueError(
-            f"expected {_WORDS.get(wanted, wanted.__name__)}, got {_show(value)}{quote}"
-        )
-    if isinstance(value, float) and not math.isfinite(value):
+    made = _retype(wanted, resolve(value)) if isinstance(value, Template) else value
+    if wanted is float and isinstance(made, int) and not isinstance(made, bool):
+        try:
+            made = float(made)
+        except OverflowError:
+            raise ValueError("expected a finite number") from None
+    if not isinstance(made, wanted) or (isinstance(made, bool) and wanted is not bool):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        quote = "; write it in quotes" if wanted is str and number else ""
+        word = _WORDS.get(wanted, wanted.__name__)
+        raise ValueError(f"expected {word}, got {_show(value)}{quote}")
+    if isinstance(made, float) and not math.isfinite(made):
         raise ValueError("expected a finite number")
-    return value
+    return made
 
 
 def _retype(wanted: type, text: str) -> Any:
     """What was put in for ``${…}`` is text: read it as the field wants it, never as structure."""
-    if wanted is bool and text in ("true", "false"):
-        return text == "true"
-    if wanted in (int, float):
+    if wanted in (bool, int, float):
         try:
-            return wanted(text)
+            return plain(text)
         except ValueError:
             return text
     return text
 
 
 def _show(value: Any) -> str:
+    """A value in a few words; what was filled in for a template may be a secret."""
+    if isinstance(value, Template):
+        return f"the value of {str(value)[:60]!r}"
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):

@@ -31,7 +31,7 @@ _SIZES = {
     "GiB": 1024**3,
     "TiB": 1024**4,
 }
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)")
 _MAX = 2**63 - 1
 
 
@@ -147,10 +147,13 @@ class Template(str):
     __slots__ = ()
 
 
+# A default ends at the first brace and holds no ${ itself: nothing is filled in twice.
+_DEFAULT = r"(?:(?!\$\{)[^}])*"
 _VARIABLE = re.compile(
-    r"\$\$\{|\$\{(?:file:(?P<file>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?)\}"
+    r"\$\$\{|\$\{(?:file:(?P<file>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    rf"(?::-(?P<default>{_DEFAULT}))?)\}}"
 )
-_BAD = re.compile(r"\$\{(?!file:[^}]+\}|[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\})")
+_BAD = re.compile(rf"\$\{{(?!file:[^}}]+\}}|[A-Za-z_][A-Za-z0-9_]*(?::-{_DEFAULT})?\}})")
 
 
 def resolve(text: str) -> str:
@@ -190,7 +193,7 @@ def read_file(path: str) -> str:
             text = file.read(65_537)
         if len(text) > 65_536:
             raise ValueError(f"${{file:{path}}} is larger than 64 KiB")
-        return text.decode("utf-8").removesuffix("\n")
+        return text.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ValueError(f"cannot read ${{file:{path}}}: {reason}") from error
