@@ -9,15 +9,15 @@ from edgestream.errors import ConfigError, Problem
 from edgestream.schema import Schema
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str], path: str = "columns") -> None:
     """At least one name, none empty, none twice; raises `ConfigError`."""
     if not names:
-        raise ConfigError(Problem("no column is named", ("columns",), "write [name, name]"))
+        raise ConfigError(Problem("no column is named", (path,), "write [name, name]"))
     for index, name in enumerate(names):
         if not name:
-            raise ConfigError(Problem("a column name cannot be empty", ("columns", index)))
+            raise ConfigError(Problem("a column name cannot be empty", (path, index)))
         if name in names[:index]:
-            raise ConfigError(Problem(f"{name!r} is named twice", ("columns", index)))
+            raise ConfigError(Problem(f"{name!r} is named twice", (path, index)))
 
 
 def known_names(names: Iterable[str], schema: Schema, path: str = "columns") -> None:

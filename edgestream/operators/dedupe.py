@@ -1,0 +1,184 @@
+"""``dedupe``: drop rows that came before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.batch import Batch
+from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.config.fields import option, state
+from edgestream.config.values import Duration, nanos
+from edgestream.errors import ConfigError, Problem
+from edgestream.eventtime import UNKNOWN
+from edgestream.operators.fingerprint import Fingerprints, Words, compare_keys
+from edgestream.operators.names import check_names, known_names
+from edgestream.operators.seen import Positions, Seen
+from edgestream.schema import ColumnKind, Schema
+
+Mask = NDArray[np.bool_]
+Times = NDArray[np.int64]
+DUPLICATES = "duplicates"
+_VERSION = 1
+_NEVER = np.iinfo(np.int64).min
+_LOW, _HIGH = -6_857_222_400_000_000_000, 7_258_118_400_000_000_000  # 1752 to 2200
+_TEN_YEARS = 3650 * 86_400_000_000_000
+_ARRAYS = ("one", "two", "latest", "until")
+_LATEST, _UNTIL = 0, 1
+"""The values of a key: the time of its latest row that passed, and when it is forgotten."""
+
+
+@component(
+    "dedupe",
+    examples=(
+        "dedupe: {by: [device, frame], within: 10m}",
+        "dedupe: {by: id, within: 1d}",
+    ),
+)
+class Dedupe(Operator):
+    """Drop rows that came before: the first row of a key passes, those like it are duplicates.
+
+    A row is a duplicate when its event time is less than ``within`` from that of the latest row
+    of its key that passed, before or after. So a key that keeps coming passes once every
+    ``within``. The first to arrive wins, whatever its time. Only the key columns are compared. A
+    row in which one of them is missing cannot be told from others and passes.
+
+    Duplicates leave unchanged by the port ``duplicates``; where nothing takes them from there
+    they are gone on purpose.
+
+    A key is forgotten when the watermark is ``within`` past its latest row (or past where it
+    stood when that row came, if that was later), so what is kept is bounded by the keys of that
+    time: 70 to 300 bytes each, whatever their columns hold. Keys are kept as fingerprints of
+    128 bits.
+    """
+
+    ports = (DUPLICATES,)
+
+    by: Sequence[str] = option(help="The key columns.", example="[device, frame]")
+    within: Duration = option(
+        help="How far apart in event time two rows of a key are duplicates.",
+        maximum=_TEN_YEARS,
+        example="10m",
+    )
+    _prints: Fingerprints | None = state()
+    _seen: Seen = state(lambda: Seen(2, _NEVER))
+    _watermark: int = state(lambda: UNKNOWN)
+
+    def check(self) -> None:
+        """At least one key column, and a time."""
+        check_names(self.by, "by")
+        if not nanos(self.within):
+            raise ConfigError(Problem("must be longer than nothing", ("within",), "write 10m"))
+
+    def infer(self, schema: Schema) -> Schema:
+        """The same columns; `ConfigError` for a key column that is not there."""
+        known_names(self.by, schema, "by")
+        return schema
+
+    def uses(self) -> Mapping[str, ColumnKind]:
+        """The key columns, of any kind."""
+        return dict.fromkeys(self.by, "any")
+
+    def passes(self, wanted: frozenset[str] | None) -> frozenset[str] | None:
+        """What is wanted after it."""
+        return wanted
+
+    def process(self, batch: Batch) -> Outputs:
+        """The rows that are no duplicates; the others by the port ``duplicates``."""
+        if not len(batch):
+            return []
+        if self._prints is None:
+            self._prints = Fingerprints(self.by)
+        prints = self._prints.of(batch)
+        if prints.known is None:
+            again = self._again(prints.one, prints.two, batch.times)
+        else:
+            again = np.zeros(len(batch), np.bool_)
+            rows = np.flatnonzero(prints.known)
+            again[rows] = self._again(prints.one[rows], prints.two[rows], batch.times[rows])
+        if not again.any():
+            return [(MAIN, batch)]
+        fresh, gone = np.flatnonzero(~again), np.flatnonzero(again)
+        outputs = [(MAIN, batch.take(fresh))] if len(fresh) else []
+        return [*outputs, (DUPLICATES, batch.take(gone))]
+
+    def advance(self, watermark: int) -> Outputs:
+        """Nothing leaves; keys are forgotten by it."""
+        self._watermark = max(self._watermark, min(watermark, _HIGH))
+        return ()
+
+    def snapshot(self) -> State:
+        """The fingerprints of keys not yet forgotten, with their times."""
+        one, two, (latest, until) = self._seen.content(self._alive)
+        arrays = dict(zip(_ARRAYS, (one, two, latest, until), strict=True))
+        meta = {"by": list(self.by), "watermark": self._watermark}
+        return State(_VERSION, meta, arrays)
+
+    def restore(self, saved: State) -> None:
+        """Go on from a snapshot; raises `ConfigError` where it is of other keys."""
+        compare_keys(saved, _VERSION, self.by)
+        self._watermark = saved.meta["watermark"]
+        self._seen = Seen(2, _NEVER)
+        one, two, *values = (np.array(saved.arrays[name]) for name in _ARRAYS)
+        self._seen.fit(len(one), self._alive)
+        self._seen.put(one, two, values)
+
+    def state_bytes(self) -> int:
+        """The bytes of state held."""
+        return self._seen.nbytes
+
+    def _alive(self, values: list[Times]) -> Mask:
+        alive: Mask = values[_UNTIL] > self._watermark
+        return alive
+
+    def _again(self, one: Words, two: Words, times: Times) -> Mask:
+        """Which rows are duplicates of what was seen or of rows before them."""
+        if not len(times):
+            return np.zeros(0, np.bool_)
+        times = np.clip(times, _LOW, _HIGH)
+        self._seen.fit(len(times), self._alive)
+        at = self._seen.positions(one, two)
+        values, within = self._seen.values, int(nanos(self.within))
+        forgotten = values[_UNTIL][at] <= self._watermark
+        first = self._seen.first(at)
+        far = forgotten | _apart(times, values[_LATEST][at], within)
+        leading = np.flatnonzero(first & far)
+        self._remember(at[leading], times[leading], forgotten[leading])
+        again: Mask = ~(first & far)
+        # Of the rows that follow their key's first, those still far from its latest row pass too,
+        # and each of them changes what the next is compared with: one by one.
+        later = again & ~first & _apart(times, values[_LATEST][at], within)
+        if later.any():
+            self._in_order(at, times, first, later, again)
+        return again
+
+    def _remember(self, at: Positions, times: Times, forgotten: Mask) -> None:
+        values = self._seen.values
+        latest = np.where(forgotten, times, np.maximum(values[_LATEST][at], times))
+        values[_LATEST][at] = latest
+        floor = max(self._watermark, _LOW)
+        values[_UNTIL][at] = np.maximum(latest, floor) + int(nanos(self.within))
+
+    def _in_order(self, at: Positions, times: Times, first: Mask, later: Mask, again: Mask) -> None:
+        """Decide the rows of keys of which more than one may pass: 0.4 µs a row of such keys."""
+        values, within = self._seen.values, int(nanos(self.within))
+        keys = np.unique(at[later])
+        latest = dict(zip(keys.tolist(), values[_LATEST][keys].tolist(), strict=True))
+        rows = np.flatnonzero(np.isin(at, keys) & ~first)
+        passed = []
+        for row, key, time in zip(
+            rows.tolist(), at[rows].tolist(), times[rows].tolist(), strict=True
+        ):
+            if abs(time - latest[key]) >= within:
+                latest[key] = max(latest[key], time)
+                passed.append(row)
+        again[passed] = False
+        found = np.array([latest[key] for key in keys.tolist()], np.int64)
+        self._remember(keys, found, np.zeros(len(keys), np.bool_))
+
+
+def _apart(times: Times, latest: Times, within: int) -> Mask:
+    apart: Mask = (times >= latest + within) | (times <= latest - within)
+    return apart
