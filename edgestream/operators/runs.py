@@ -13,6 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edgestream.batch import Batch
+from edgestream.component import Outputs
 from edgestream.window.lookup import Numbers
 
 T = TypeVar("T", bound=np.generic)
@@ -143,3 +145,11 @@ class Recent(Generic[T]):
         for begin in range(0, len(rows), most):
             part = rows[begin : begin + most]
             yield part, self._views[self._places[part] - self._width + int(own)]
+
+
+def split(batch: Batch, wanted: NDArray[np.bool_], port: str, other: str) -> Outputs:
+    """The rows that are wanted by one port, the others by another; no output without rows."""
+    if wanted.all():
+        return ((port, batch),)
+    left: Outputs = ((other, batch.take(~wanted)),)
+    return ((port, batch.take(wanted)), *left) if wanted.any() else left
