@@ -151,7 +151,10 @@ class Dedupe(Operator):
         # and each of them changes what the next is compared with: one by one.
         later = again & ~first & _apart(times, values[_LATEST][at], within)
         if later.any():
-            self._in_order(at, times, first, later, again)
+            keys = np.unique(at[later])
+            passed, latest = _one_by_one(values[_LATEST], within, at, times, first, keys)
+            again[passed] = False
+            self._remember(keys, latest, np.zeros(len(keys), np.bool_))
         return again
 
     def _remember(self, at: Positions, times: Times, forgotten: Mask) -> None:
@@ -161,22 +164,22 @@ class Dedupe(Operator):
         floor = max(self._watermark, _LOW)
         values[_UNTIL][at] = np.maximum(latest, floor) + int(nanos(self.within))
 
-    def _in_order(self, at: Positions, times: Times, first: Mask, later: Mask, again: Mask) -> None:
-        """Decide the rows of keys of which more than one may pass: 0.4 µs a row of such keys."""
-        values, within = self._seen.values, int(nanos(self.within))
-        keys = np.unique(at[later])
-        latest = dict(zip(keys.tolist(), values[_LATEST][keys].tolist(), strict=True))
-        rows = np.flatnonzero(np.isin(at, keys) & ~first)
-        passed = []
-        for row, key, time in zip(
-            rows.tolist(), at[rows].tolist(), times[rows].tolist(), strict=True
-        ):
-            if abs(time - latest[key]) >= within:
-                latest[key] = max(latest[key], time)
-                passed.append(row)
-        again[passed] = False
-        found = np.array([latest[key] for key in keys.tolist()], np.int64)
-        self._remember(keys, found, np.zeros(len(keys), np.bool_))
+
+def _one_by_one(
+    latest: Times, within: int, at: Positions, times: Times, first: Mask, keys: Positions
+) -> tuple[list[int], Times]:
+    """The rows after the first of some keys that pass, and the latest time of each of the keys.
+
+    For the few keys of which more than one row may pass: 0.4 µs a row of theirs.
+    """
+    known = dict(zip(keys.tolist(), latest[keys].tolist(), strict=True))
+    rows = np.flatnonzero(np.isin(at, keys) & ~first)
+    passed = []
+    for row, key, time in zip(rows.tolist(), at[rows].tolist(), times[rows].tolist(), strict=True):
+        if abs(time - known[key]) >= within:
+            known[key] = max(known[key], time)
+            passed.append(row)
+    return passed, np.array([known[key] for key in keys.tolist()], np.int64)
 
 
 def _apart(times: Times, latest: Times, within: int) -> Mask:
