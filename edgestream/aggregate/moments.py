@@ -45,12 +45,18 @@ class Moments(Part):
         Means would cost whole numbers their exactness; the sums here stay whole.
         """
         shift = np.fmin.reduce(state["shift"], axis=0)
-        moved = np.where(counts > 0, state["shift"] - shift, 0.0)
+        moved = state["shift"] - shift
+        moved[counts == 0] = 0.0
+        # In place: arrays of a window's size, freed and made again, cost more than the arithmetic.
         carried = counts * moved
-        squares = state["squares"] + moved * (2 * state["sum"] + carried)
+        squares = 2 * state["sum"]
+        squares += carried
+        squares *= moved
+        squares += state["squares"]
+        carried += state["sum"]
         return {
             "shift": shift,
-            "sum": np.add.reduce(state["sum"] + carried, axis=0),
+            "sum": np.add.reduce(carried, axis=0),
             "squares": np.add.reduce(squares, axis=0),
         }
 

@@ -20,7 +20,7 @@ from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
 from edgestream.window.panes import Panes
 
-_MOST_CELLS = 1 << 17
+_MOST_CELLS = 1 << 16
 """How many cells are gathered at once."""
 
 
@@ -171,16 +171,18 @@ class Aligned(Kind):
             window = np.searchsorted(windows, corrected[0][mine])
             chosen[window, np.searchsorted(slots, corrected[1][mine])] = True
             wanted &= chosen | np.isin(windows, complete)[:, None]
-        window, slot = np.nonzero(wanted)
-        layers = cells.swapaxes(0, 1)
+        rows = np.flatnonzero(wanted)
+        layers = cells.swapaxes(0, 1).reshape(self._span, -1)
         most = max(1, _MOST_CELLS // self._span)
-        for begin in range(0, len(window), most):
-            part = slice(begin, begin + most)
-            found = layers[:, window[part], slot[part]]
+        for begin in range(0, len(rows), most):
+            some = rows[begin : begin + most]
+            window, slot = np.divmod(some, len(slots))
+            # np.take gives rows in one piece, which sums four times faster than columns.
+            found = np.take(layers, some, axis=1)
             take = self.pool.cells.take
             state = take(found[0]) if self._span == 1 else take(found).merge()
-            starts = windows[window[part]] * self.every
-            yield Closed(slots[slot[part]], starts, starts + self.size, state)
+            starts = windows[window] * self.every
+            yield Closed(slots[slot], starts, starts + self.size, state)
 
     def _gather(
         self, live: NDArray[np.int64], windows: NDArray[np.int64]
@@ -195,6 +197,8 @@ class Aligned(Kind):
         there = live[at] == panes
         used = np.unique(at[there])
         slots, block = self._panes.block(live[used])
+        if len(used) == panes.size:
+            return slots, block[None, :-1, :]
         return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 
 

@@ -99,8 +99,9 @@ class Panes:
         if max(rows) < 0:
             return self._sparse_block(panes)
         width = self._matrix.shape[1]
-        cells = np.zeros((len(rows) + 1, width), np.intp)
-        cells[:-1] = self._matrix[rows]
+        cells = np.empty((len(rows) + 1, width), np.intp)
+        np.take(self._matrix, rows, axis=0, out=cells[:-1], mode="wrap")
+        cells[-1] = 0
         for at, row in enumerate(rows):
             if row < 0:
                 cells[at] = 0

@@ -1,9 +1,6 @@
 """A window operator while it runs: key index, cells and a kind of window, put together.
 
-Keys that hold no state are forgotten, but not at once: most come again, and to learn a key costs
-more than to keep it. Whenever there are twice as many keys as were kept the last time, those go
-that hold no state and did not come since then. That happens at a watermark, so that it does not
-depend on how the stream was cut into batches.
+Rows wait a little to be taken together with others; nothing that leaves can tell.
 """
 
 from __future__ import annotations
@@ -17,8 +14,8 @@ from edgestream.aggregate.aggregate import Aggregate
 from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch
-from edgestream.window.index import KeyIndex
 from edgestream.window.kind import Closed, Kind, Mask, Rows
+from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
 
 START, END = "window_start", "window_end"
@@ -27,8 +24,8 @@ _LATEST = 7_258_118_400_000_000_000  # 2200-01-01
 """Times outside have no room for a window in 64 bits of nanoseconds."""
 _ENOUGH = 4096
 """So many rows are taken together, unless a window is complete before."""
-_FEW_KEYS = 1024
-"""So many keys are never worth forgetting."""
+_FEW_CELLS, _SPARE = 1 << 14, 16
+"""More cells than the first are given back to the system when one in so many is lent."""
 
 
 class Running:
@@ -41,12 +38,11 @@ class Running:
         kind: Callable[[Pool], Kind],
     ) -> None:
         """Start without rows."""
-        self._index = KeyIndex(by)
+        self._keys = Remembered(by)
         self._aggregates = aggregates
         self._pool = Pool(aggregates)
+        self._make_kind = kind
         self._kind = kind(self._pool)
-        self._look_at = _FEW_KEYS
-        self._came = np.zeros(0, np.bool_)
         self._enough = _ENOUGH
         self._waiting = Waiting(_names(by, aggregates))
 
@@ -54,7 +50,7 @@ class Running:
     def nbytes(self) -> int:
         """The bytes held."""
         waiting = self._waiting.nbytes
-        return self._index.nbytes + self._pool.nbytes + self._kind.nbytes + waiting
+        return self._keys.nbytes + self._pool.nbytes + self._kind.nbytes + waiting
 
     def add(self, batch: Batch) -> Mask | None:
         """Take rows; the mask says which came too late for every window, None: none did."""
@@ -83,9 +79,13 @@ class Running:
             return
         self._take_waiting()
         for closed in kind.close():
-            yield self._batch(closed)
-        if len(self._index) >= self._look_at:
-            self._forget()
+            yield _batch(self._keys, closed)
+        if self._keys.many:
+            kept = self._keys.forget(kind.used(len(self._keys)))
+            if kept is not None:
+                kind.keep(kept)
+        if len(self._pool) > _FEW_CELLS and len(self._pool) > _SPARE * (self._pool.lent + 1):
+            self._shrink()
 
     def save(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """JSON values and arrays that `load` understands; nothing in them changes later."""
@@ -93,17 +93,15 @@ class Running:
             self._take_waiting()
         arrays = self._kind.save()
         cells = self._pool.cells.take(arrays.pop("cells"))
-        keys, key_arrays = self._index.save()
+        keys, key_arrays = self._keys.save()
         state, state_arrays = cells.save()
         held, held_arrays = self._waiting.save()
         meta = {
             "watermark": self._kind.watermark,
-            "look_at": self._look_at,
             "keys": keys,
             "state": state,
             "held": held,
         }
-        key_arrays["came"] = self._came.copy()
         groups = {"kind": arrays, "key": key_arrays, "cell": state_arrays, "held": held_arrays}
         return meta, {
             f"{prefix}.{name}": array
@@ -113,15 +111,11 @@ class Running:
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Go on from what `save` gave."""
-        self._look_at = meta["look_at"]
-        self._index.load(meta["keys"], _part("key", arrays))
-        self._came = np.array(arrays["key.came"])
+        self._keys.load(meta["keys"], _part("key", arrays))
         state = Cells(self._aggregates)
         state.load(meta["state"], _part("cell", arrays))
-        cells = self._pool.lend(len(state))
-        self._pool.cells.put(cells, state)
         self._kind.watermark = meta["watermark"]
-        self._kind.load(_part("kind", arrays), cells)
+        self._settle(state, _part("kind", arrays))
         self._waiting.load(meta["held"], _part("held", arrays))
 
     def _wait(self, batch: Batch, low: int) -> None:
@@ -143,15 +137,10 @@ class Running:
         """Put rows into their cells; all see each other, so how they were cut does not matter."""
         if not batches:
             return None
-        slots = _joined([self._index.slots(batch) for batch in batches])
+        slots = _joined([self._keys.slots(batch) for batch in batches])
         times = _joined([batch.times for batch in batches])
         low, high = int(np.minimum.reduce(times)), int(np.maximum.reduce(times))
-        count = len(self._index)
-        if count > len(self._came):
-            more = np.zeros(2 * count - len(self._came), np.bool_)
-            self._came = np.concatenate([self._came, more])
-        self._came[slots] = True
-        rows = Rows(slots, count, times, low, high, accepted)
+        rows = Rows(slots, len(self._keys), times, low, high, accepted)
         placed = self._kind.place(rows)
         if placed.late is not None:
             batches = [batches[0].take(~placed.late)]
@@ -172,24 +161,31 @@ class Running:
                 out[np.flatnonzero(wanted)[late]] = True
         return out
 
-    def _batch(self, closed: Closed) -> Batch:
-        columns = {
-            **self._index.take(closed.slots),
-            START: _stamps(closed.starts),
-            END: _stamps(closed.ends),
-            **closed.cells.finish(),
-        }
-        return Batch(columns, closed.ends - 1, (*self._index.names, START))
+    def _shrink(self) -> None:
+        """Move to a smaller pool, the way a snapshot would."""
+        arrays = self._kind.save()
+        state = self._pool.cells.take(arrays.pop("cells"))
+        self._pool = Pool(self._aggregates)
+        kind = self._make_kind(self._pool)
+        kind.watermark = self._kind.watermark
+        self._kind = kind
+        self._settle(state, arrays)
 
-    def _forget(self) -> None:
-        count = len(self._index)
-        kept = np.flatnonzero(self._kind.used(count) | self._came[:count])
-        if self._index.names and 2 * len(kept) <= count:
-            self._index.keep(kept)
-            self._kind.keep(kept)
-            count = len(kept)
-        self._came = np.zeros(2 * count, np.bool_)
-        self._look_at = max(_FEW_KEYS, 2 * count)
+    def _settle(self, state: Cells, arrays: Mapping[str, Any]) -> None:
+        """Give saved cells and windows to an empty pool and kind."""
+        cells = self._pool.lend(len(state))
+        self._pool.cells.put(cells, state)
+        self._kind.load(arrays, cells)
+
+
+def _batch(keys: Remembered, closed: Closed) -> Batch:
+    columns = {
+        **keys.take(closed.slots),
+        START: _stamps(closed.starts),
+        END: _stamps(closed.ends),
+        **closed.cells.finish(),
+    }
+    return Batch(columns, closed.ends - 1, (*keys.names, START))
 
 
 def _names(by: Sequence[str], aggregates: Mapping[str, Aggregate]) -> list[str]:

@@ -71,7 +71,7 @@ class Sessions(Kind):
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
         chains = self._chains
-        over = np.flatnonzero((chains.end <= self.watermark) & (chains.slot >= 0))
+        over = np.flatnonzero(chains.end <= min(self.watermark, NEVER - 1))
         closing = over[chains.fresh[over]]
         closing = closing[np.lexsort((chains.slot[closing], chains.start[closing]))]
         chains.fresh[closing] = False
@@ -129,10 +129,10 @@ class Sessions(Kind):
     def _set_due(self) -> None:
         """The next watermark that can change anything; ends only grow, so never too late."""
         ends = self._chains.end
-        first = int(ends.min())
-        fresh = ends[self._chains.fresh]
-        soonest = int(fresh.min()) if len(fresh) else NEVER
-        self.due = min(soonest, first + self.late)
+        self.due = int(ends.min()) + self.late
+        if self.late:
+            fresh = ends[self._chains.fresh]
+            self.due = min(self.due, int(fresh.min()) if len(fresh) else NEVER)
 
     def _late(self, rows: Rows) -> Mask | None:
         """Rows whose own window is gone and that no session takes in; None: none."""
