@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import MISSING, Array, Column, Dictionary, Strings
+from edgestream.codecs.literals import number
 from edgestream.schema import ColumnKind
 
 Declared: TypeAlias = Literal["float", "int", "bool", "string"]
@@ -158,6 +159,8 @@ def unfit(column: Learnt, kind: Kind | None, value: Any) -> ValueError:
     text = f"{column.name}: expected {_WORDS[kind]}, got {show(value)}"
     if isinstance(value, dict) and value:
         text += f"; name one of its fields, such as {column.name}.{next(iter(value))}"
+    elif column.numeric and isinstance(value, str) and number(value) is not None:
+        text += f"; number({column.name}) reads numbers that are written as text"
     elif kind is not None and not column.fixed and not column.numeric:
         text += "; that is what came before, declare the column if it is wrong"
     return ValueError(text)

@@ -180,8 +180,11 @@ def test_a_rejected_row_teaches_nothing():
 
 def test_demanded_numbers_take_any_number_and_switches():
     codec = wanting(["a"], {"a": "float"})
-    decoded = codec.decode([b'{"a":"1"}', b'{"a":1}'])
-    assert decoded.rejected == {0: "a: expected a number, got '1'"}
+    decoded = codec.decode([b'{"a":"1"}', b'{"a":1}', b'{"a":"x"}'])
+    assert decoded.rejected == {
+        0: "a: expected a number, got '1'; number(a) reads numbers that are written as text",
+        2: "a: expected a whole number, got 'x'",
+    }
     assert decoded.columns["a"].dtype == np.int64
     decoded = codec.decode([b'{"a":true}', b'{"a":2.5}', b'{"a":false}'])
     assert decoded.columns["a"].tolist() == [1.0, 2.5, 0.0]
