@@ -372,7 +372,7 @@ def cascade(first: str, second: str, idle: str) -> es.Pipeline:
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     spec=st.builds(
         cascade,
@@ -403,7 +403,7 @@ def test_jumps_of_the_clock_and_restarts_change_nothing(
         for source, at, off, device in sorted(arrivals, key=lambda arrival: arrival[1])
     ]
     last = max((at for _, at, _, _ in arrivals), default=0)
-    case: dict[str, Any] = {"given": given_, "wait": "5m"}
+    case: dict[str, Any] = {"given": given_, "wait": "4m"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(play, "FIRST_STEPS", 1_000_000)
         plain = rows(spec, **case)

@@ -1,8 +1,8 @@
 """Playing a test: the real graph, codecs and watermarks under a clock turned by hand.
 
 No source or sink is opened. The clock ticks as that of the runtime does, because a step that is
-fed by another sees its rows only between two ticks; where nothing would leave any step however
-long the clock went on, all ticks are made one.
+fed by another sees its rows only between two ticks; where nothing would leave any step for a
+while, all ticks of it are made one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgestream.testing.scenarios.give import give
 
 TICK = SECOND // 10
 FIRST_STEPS = 64
-"""Ticks made one by one before looking whether all others can be made one."""
+"""Ticks made one by one before looking whether many of the others can be made one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class _Stage:
         self._items = 0
 
     def give(self, given: Given) -> None:
-        """Rows arrive."""
+        """Rows arrive: they wake the loop, which looks at the clock first."""
+        self._take(self._flow.tick(self._now))
         source = next(iter(self._spec.sources)) if given.source == ONLY else given.source
         now = self._began + self._now
         entry = self._flow.graph.entries[source]
@@ -99,9 +100,14 @@ class _Stage:
             for _ in range(min(one_by_one, last - self._ticks)):
                 self._take(self._flow.tick(self._ticks * TICK))
                 self._ticks += 1
-            one_by_one *= 2
-            if last - self._ticks > 1 and self._nothing_would_leave(last - 1):
-                self._ticks = last - 1
+            ahead = last - 1 - self._ticks
+            while ahead > FIRST_STEPS and not self._nothing_would_leave(self._ticks + ahead):
+                ahead //= 2
+            if ahead > FIRST_STEPS:
+                self._ticks += ahead
+                one_by_one = FIRST_STEPS
+            else:
+                one_by_one *= 2
         self._now = moment
 
     def restart(self) -> None:
