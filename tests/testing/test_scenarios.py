@@ -407,7 +407,9 @@ def test_jumps_of_the_clock_and_restarts_change_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(play, "FIRST_STEPS", 1_000_000)
         plain = rows(spec, **case)
-    assert rows(spec, **case) == plain
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(play, "FIRST_STEPS", 32)
+        assert rows(spec, **case) == plain
     if restart <= last:  # silence is counted anew after a restart, which changes nothing before
         before = rows(spec, **case, restart_at=f"{restart}s")
         assert len(before["ones"]) == len(plain["ones"])
@@ -424,5 +426,5 @@ def test_a_long_wait_takes_few_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(play.Flow, "tick", counted)
     assert outcome(weather(), given=READINGS, wait="365d", expect=[MEAN]).ok
-    assert ticks < 2_000
+    assert ticks < 10_000
     assert play.TICK == SECOND // 10

@@ -26,8 +26,8 @@ from edgestream.store.tables import DeadLetter
 from edgestream.testing.scenarios.give import give
 
 TICK = SECOND // 10
-FIRST_STEPS = 64
-"""Ticks made one by one before looking whether many of the others can be made one."""
+FIRST_STEPS = 512
+"""Ticks made one by one before looking whether as many can be made one: about what a look costs."""
 
 
 @dataclass(frozen=True, slots=True)
