@@ -226,10 +226,10 @@ class Source(Component):
 class Operator(Component):
     """Columns in, columns out: synchronous, pure, never reads a clock.
 
-    ``ports`` names its side outputs.
+    ``ports`` names its side outputs; where they depend on the configuration, `check` sets them.
     """
 
-    ports: ClassVar[tuple[str, ...]] = ()
+    ports: tuple[str, ...] = ()
     gathers: ClassVar[bool] = False
     """Whether rows stay inside until the watermark passes (windows do)."""
 

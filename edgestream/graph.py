@@ -294,14 +294,14 @@ def _project(graph: Graph) -> None:
         leaving = wanted.get(node.id, frozenset())
         passing = node.operator.passes(leaving)
         used = node.operator.uses()
+        demanded = dict(kinds.get(node.id, {}))
         for port in node.operator.ports:
-            if wanted.get(f"{node.id}:{port}", frozenset()) is None:
-                passing = None
+            beside = wanted.get(f"{node.id}:{port}", frozenset())
+            passing = None if passing is None or beside is None else passing | beside
+            demanded |= kinds.get(f"{node.id}:{port}", {})
         entering = None if passing is None else passing | frozenset(used)
         demands = {
-            name: kind
-            for name, kind in kinds.get(node.id, {}).items()
-            if passing is None or name in passing
+            name: kind for name, kind in demanded.items() if passing is None or name in passing
         } | {name: kind for name, kind in used.items() if kind != "any"}
         for given in node.inputs:
             want(given, entering)

@@ -286,8 +286,13 @@ def _standing_in(sources: _Sources, streams: _Streams, sinks: _Sinks) -> _Three:
     """The same, where what could not be read stands in the way of no further check.
 
     An unread ``from:`` is taken for the first source, and an unread step for one with every port.
+    So is a step of which only the class is known, unless that has ports of its own.
     """
-    unread = {name for name, stream in streams.items() if None in stream.steps}
+    unread = {
+        name
+        for name, stream in streams.items()
+        if any(step is None or (isinstance(step, type) and not step.ports) for step in stream.steps)
+    }
 
     def known(inputs: tuple[str, ...]) -> tuple[str, ...]:
         if inputs is _UNREAD:

@@ -9,8 +9,8 @@ import numpy as np
 from edgestream.batch import Batch
 from edgestream.component import MAIN, Operator, Outputs, component
 from edgestream.config.fields import option
-from edgestream.errors import ConfigError, Problem
 from edgestream.expr import Expr, expression
+from edgestream.operators.condition import check_condition
 from edgestream.schema import ColumnKind, Schema
 
 
@@ -35,15 +35,7 @@ class Where(Operator):
 
     def infer(self, schema: Schema) -> Schema:
         """The same columns; `ConfigError` where the condition is none."""
-        try:
-            kind = expression(self.condition).check(schema)
-        except ConfigError as error:
-            raise ConfigError(problem.under("condition") for problem in error.problems) from error
-        if kind not in ("bool", "any"):
-            what = "text" if kind == "string" else "a time" if kind == "time" else "a number"
-            hint = "compare it with something, such as x > 0 or x == 'on'"
-            message = f"the condition gives {what}, not true or false"
-            raise ConfigError(Problem(message, ("condition",), hint, column=1))
+        check_condition(self.condition, schema, "condition")
         return schema
 
     def uses(self) -> Mapping[str, ColumnKind]:
