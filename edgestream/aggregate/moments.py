@@ -101,8 +101,14 @@ class Mean(Function):
         return "float"
 
     def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
-        """Put the shift back."""
-        return np.where(counts > 0, state["shift"] + state["sum"] / counts, np.nan)
+        """Put the shift back, so that equal values have that value as their mean.
+
+        Of whole numbers the sum is exact, and the mean is its quotient, rounded once.
+        """
+        shift, total = state["shift"], state["sum"]
+        whole = (shift == np.rint(shift)) & (total == np.rint(total))
+        mean = np.where(whole, (total + counts * shift) / counts, shift + total / counts)
+        return np.where(counts > 0, mean, np.nan)
 
 
 class Stddev(Function):

@@ -47,13 +47,13 @@ class Track:
         if there is not None:
             column, cells, times = column[there], cells[there], times[there]
             self._count_apart(rows)
-        if self.count is not None:
-            np.add.at(self.count, cells, 1)
         if not len(cells):
             return
         values = Values(column)
         if values.kind != self.kind:
             self._widen(join(self.kind, values.kind), rows)
+        if self.count is not None:
+            np.add.at(self.count, cells, 1)
         for part, state in zip(self.parts, self.states, strict=True):
             part.update(state, cells, values, times)
 

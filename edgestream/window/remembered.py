@@ -1,9 +1,9 @@
 """The keys a window operator remembers, and when it forgets them.
 
 A key that holds no state is not forgotten at once: most come again, and to learn a key costs more
-than to keep it. Whenever there are twice as many keys as were kept the last time, those go that
-hold no state and did not come since then. That happens at a watermark, so that it does not depend
-on how the stream was cut into batches.
+than to keep it. Whenever there are twice as many keys as were kept the last time, or windows have
+been closed often enough, those go that hold no state and did not come since then. That happens at
+a watermark, so that it does not depend on how the stream was cut into batches.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from edgestream.window.lookup import Numbers
 
 _FEW = 1024
 """So many keys are never worth forgetting."""
+_OFTEN = 64
+"""After so many closings keys that did not come are looked for."""
 
 
 class Remembered:
@@ -31,15 +33,17 @@ class Remembered:
         self.names = self._index.names
         self._came = np.zeros(_FEW, np.bool_)
         self._look_at = _FEW
+        self._closings = 0
 
     def __len__(self) -> int:
         """How many slots there are."""
         return len(self._index)
 
-    @property
-    def many(self) -> bool:
-        """Whether it is time to `forget`."""
-        return len(self._index) >= self._look_at
+    def closed(self) -> bool:
+        """Note that windows were closed; whether it is time to `forget`."""
+        self._closings += 1
+        count = len(self._index)
+        return count >= self._look_at or (count > _FEW and self._closings >= _OFTEN)
 
     @property
     def nbytes(self) -> int:
@@ -70,16 +74,18 @@ class Remembered:
             count = len(kept)
         self._came = np.zeros(max(_FEW, 2 * count), np.bool_)
         self._look_at = max(_FEW, 2 * count)
+        self._closings = 0
         return kept if few else None
 
     def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON values and arrays that `load` understands."""
         columns, arrays = self._index.save()
         arrays["came"] = self._came[: len(self)].copy()
-        return {"columns": columns, "look_at": self._look_at}, arrays
+        about = {"columns": columns, "look_at": self._look_at, "closings": self._closings}
+        return about, arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Become the keys that gave these to `save`."""
         self._index.load(meta["columns"], arrays)
         self._came = np.array(arrays["came"])
-        self._look_at = meta["look_at"]
+        self._look_at, self._closings = meta["look_at"], meta["closings"]

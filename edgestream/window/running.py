@@ -80,7 +80,7 @@ class Running:
         self._take_waiting()
         for closed in kind.close():
             yield _batch(self._keys, closed)
-        if self._keys.many:
+        if self._keys.closed():
             kept = self._keys.forget(kind.used(len(self._keys)))
             if kept is not None:
                 kind.keep(kept)
