@@ -7,7 +7,8 @@ from edgestream.batch import from_rows
 from edgestream.testing.operators import TIME, check_operator
 
 S = 1_000_000_000
-ANY = settings(deadline=None, max_examples=25)
+ANY = settings(deadline=None, max_examples=20)
+FEW = settings(deadline=None, max_examples=8)
 DEVICES = st.sampled_from(["a", "b", "c", None])
 NUMBERS = st.none() | st.integers(-40, 40).map(lambda n: n / 4)
 TEXTS = st.none() | st.sampled_from(["on", "off", "idle"])
