@@ -69,11 +69,22 @@ if TYPE_CHECKING:
     from edgestream.codecs.raw import Raw
     from edgestream.eventtime import Time
     from edgestream.expr import Expr
+    from edgestream.operators.anomaly import Anomaly
+    from edgestream.operators.bloom import Bloom
+    from edgestream.operators.changed import Changed
+    from edgestream.operators.deadband import Deadband
+    from edgestream.operators.dedupe import Dedupe
     from edgestream.operators.drop import Drop
+    from edgestream.operators.fill import Fill
     from edgestream.operators.function import Use, operator
+    from edgestream.operators.lag import Lag
     from edgestream.operators.rename import Rename
+    from edgestream.operators.route import Route
+    from edgestream.operators.sample import Sample
     from edgestream.operators.select import Select
     from edgestream.operators.set import Set
+    from edgestream.operators.smooth import Smooth
+    from edgestream.operators.throttle import Throttle
     from edgestream.operators.where import Where
     from edgestream.operators.window import Window
     from edgestream.runtime.run import run, run_async
@@ -90,13 +101,20 @@ if TYPE_CHECKING:
 
 _LATER = {
     "Aggregate": "edgestream.aggregate",
+    "Anomaly": "edgestream.operators.anomaly",
+    "Bloom": "edgestream.operators.bloom",
+    "Changed": "edgestream.operators.changed",
     "Csv": "edgestream.codecs.csv",
+    "Deadband": "edgestream.operators.deadband",
+    "Dedupe": "edgestream.operators.dedupe",
     "Drop": "edgestream.operators.drop",
     "Expr": "edgestream.expr",
     "File": "edgestream.sources.file",
     "FileSink": "edgestream.sinks.file",
+    "Fill": "edgestream.operators.fill",
     "Generate": "edgestream.sources.generate",
     "Json": "edgestream.codecs.json",
+    "Lag": "edgestream.operators.lag",
     "LoraSerial": "edgestream_connectors.lora_serial",
     "Mqtt": "edgestream_connectors.mqtt",
     "MqttSink": "edgestream_connectors.mqtt",
@@ -106,11 +124,15 @@ _LATER = {
     "Raw": "edgestream.codecs.raw",
     "Redis": "edgestream_connectors.redis",
     "Rename": "edgestream.operators.rename",
+    "Route": "edgestream.operators.route",
+    "Sample": "edgestream.operators.sample",
     "Select": "edgestream.operators.select",
     "Set": "edgestream.operators.set",
+    "Smooth": "edgestream.operators.smooth",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
     "Stdout": "edgestream.sinks.stdout",
+    "Throttle": "edgestream.operators.throttle",
     "Time": "edgestream.eventtime",
     "Use": "edgestream.operators.function",
     "Where": "edgestream.operators.where",
@@ -136,9 +158,12 @@ __all__ = [
     "EXIT_PERMISSION",
     "MAIN",
     "Aggregate",
+    "Anomaly",
     "Array",
     "Batch",
+    "Bloom",
     "Bytes",
+    "Changed",
     "Clock",
     "Codec",
     "Column",
@@ -148,7 +173,9 @@ __all__ = [
     "ConfigError",
     "Context",
     "Csv",
+    "Deadband",
     "Decoded",
+    "Dedupe",
     "Dictionary",
     "Disconnected",
     "Drop",
@@ -158,8 +185,10 @@ __all__ = [
     "Fatal",
     "File",
     "FileSink",
+    "Fill",
     "Generate",
     "Json",
+    "Lag",
     "LoraSerial",
     "ManualClock",
     "Metrics",
@@ -179,6 +208,8 @@ __all__ = [
     "Rejected",
     "Rename",
     "Retry",
+    "Route",
+    "Sample",
     "Schema",
     "Secret",
     "Select",
@@ -186,6 +217,7 @@ __all__ = [
     "Sink",
     "SinkDelivery",
     "Size",
+    "Smooth",
     "Source",
     "Spool",
     "Sqlite",
@@ -195,6 +227,7 @@ __all__ = [
     "StoreLocked",
     "Strings",
     "SystemClock",
+    "Throttle",
     "Time",
     "Token",
     "Use",
