@@ -341,6 +341,11 @@ class Codec(Component):
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """The columns the pipeline uses (None is all), and the kinds it needs where it cares."""
 
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Columns that are wanted but never came, with a hint at what they may be called."""
+        return {}
+
     @abstractmethod
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""

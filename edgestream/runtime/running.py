@@ -29,6 +29,8 @@ from edgestream.store.store import Store
 from edgestream.store.tables import Resume
 
 TICK = SECOND // 10
+ENOUGH = 100
+"""Rows after which a column that never came is worth a warning."""
 
 
 class Running:
@@ -139,9 +141,15 @@ class Running:
                     await task.process(Item(row.source, data, {"seq": row.seq}))
 
     async def _tick(self) -> None:
+        quiet = set(self.graph.entries)
         while True:
             await self._clock.sleep(TICK)
             self._inbox.ready.set()
+            for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:
+                quiet.discard(name)
+                for column, hint in self.graph.entries[name].codec.absent.items():
+                    text = "%s: no row has the column %r that the pipeline uses; %s"
+                    self.log.warning(text, name, column, hint or "is it spelt right?")
 
     async def _wait_for_stop(self, task: Task) -> None:
         await self._stopping.wait()

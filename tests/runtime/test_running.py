@@ -11,6 +11,7 @@ from edgestream.clock import SystemClock
 from edgestream.component import Operator, Sink
 from edgestream.errors import Disconnected, Fatal, Retry, StoreLocked
 from edgestream.eventtime import Time
+from edgestream.operators.where import Where
 from edgestream.runtime.running import Running
 from edgestream.spec import PipelineSpec, SinkSpec, SourceSpec, StreamSpec
 from tests.runtime.parts import Feed, Memory, MemoryUpsert, Table, Tally, Wire
@@ -250,3 +251,15 @@ async def test_best_effort_keeps_state_over_a_clean_stop_but_not_over_a_crash(
     async with running(spec(), tmp_path):
         await until(lambda: bool(table.rows))
     assert table.rows == [{"device": "b", "n": 1}]
+
+
+async def test_a_column_that_never_comes_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire, table = Wire([[message("a", n, temperature=20)] * 60 for n in range(3)]), Table()
+    step = Where("temprature > 10 or temperature > 10")
+    async with running(pipeline(wire, Memory(table), step), tmp_path):
+        await until(lambda: "temprature" in caplog.text)
+    warned = [record for record in caplog.records if "temprature" in record.getMessage()]
+    assert len(warned) == 1
+    assert "did you mean 'temperature'?" in warned[0].getMessage()
