@@ -83,7 +83,7 @@ class Reading:
 
     def absent(self) -> dict[str, str]:
         """The wanted columns no value came for, with what they might be called."""
-        if not self._looked_at or self.layout.is_open:
+        if not self._looked_at:
             return {}
         return {name: did_you_mean(name, self._names) for name in self.layout.unseen()}
 
