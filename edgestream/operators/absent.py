@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,8 @@ class Absent(Operator):
                 silent = silent[np.argsort(last[silent], kind="stable")]
                 since = last[silent]
                 codes = np.zeros(len(silent), np.int32)
-                outputs = ((MAIN, self._events(table, silent, codes, since, since + wait)),)
+                events = _Events(silent, codes, since, since + wait)
+                outputs = ((MAIN, events.batch(table, self._words)),)
         table.advance(watermark)
         return outputs
 
@@ -150,20 +152,8 @@ class Absent(Operator):
         order = np.argsort(2 * runs.order[rows] + codes)
         rows, codes = rows[order], codes[order]
         moments = np.where(codes == 0, since[rows] + wait, times[rows])
-        return self._events(table, runs.slots[runs.of[rows]], codes, since[rows], moments)
-
-    def _events(
-        self,
-        table: Table,
-        slots: Numbers,
-        codes: NDArray[np.int32],
-        since: NDArray[np.int64],
-        times: NDArray[np.int64],
-    ) -> Batch:
-        columns: dict[str, Column] = table.index.take(slots)
-        columns[STATE] = Strings(codes, self._words)
-        columns[SINCE] = (since // 1000).view("datetime64[us]")
-        return Batch(columns, times, self.keys(()))
+        events = _Events(runs.slots[runs.of[rows]], codes, since[rows], moments)
+        return events.batch(table, self._words)
 
     def _state(self) -> Table:
         if self._table is None:
@@ -173,3 +163,20 @@ class Absent(Operator):
 
     def _of(self) -> dict[str, object]:
         return {"by": list(self.by), "for": str(self.for_)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Events: the slot of each, its state as a code, the last row before the silence, its time."""
+
+    slots: Numbers
+    codes: NDArray[np.int32]
+    since: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+    def batch(self, table: Table, words: Dictionary) -> Batch:
+        """As rows."""
+        columns: dict[str, Column] = table.index.take(self.slots)
+        columns[STATE] = Strings(self.codes, words)
+        columns[SINCE] = (self.since // 1000).view("datetime64[us]")
+        return Batch(columns, self.times, (*table.index.names, SINCE, STATE))
