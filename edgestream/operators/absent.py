@@ -19,7 +19,7 @@ from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.lookup import Numbers
 
-ROWS, STATE, SINCE = "rows", "state", "since"
+ROWS, STATE, SINCE, TIME = "rows", "state", "since", "time"
 _STATES = ("absent", "back")
 _NEVER = np.iinfo(np.int64).min
 _TEN_YEARS = 3650 * 86_400_000_000_000
@@ -36,9 +36,9 @@ class Absent(Operator):
     """Give a row when a key has been silent for so long, and another when it comes back.
 
     What leaves are these events alone; the rows that enter leave unchanged by the port ``rows``.
-    An event has the key columns, ``state`` (``absent`` or ``back``) and ``since``, the time of the
-    last row before the silence. Its own event time is, for ``absent``, that time and ``for``; for
-    ``back`` the time of the row that came. ``(keys, since, state)`` identifies it.
+    An event has the key columns, ``state`` (``absent`` or ``back``), ``since``, the time of the
+    last row before the silence, and ``time``, its own event time: for ``absent`` that is ``since``
+    and ``for``, for ``back`` the time of the row that came. ``(keys, since, state)`` identifies it.
 
     Silence is a matter of event time. A key is absent once the watermark has passed its last row
     by ``for``, which happens too when no source sends anything, because the watermark then follows
@@ -69,7 +69,7 @@ class Absent(Operator):
         problems = [
             Problem(f"{name} is a column of every event", ("by", index), "rename it before")
             for index, name in enumerate(self.by)
-            if name in (STATE, SINCE)
+            if name in (STATE, SINCE, TIME)
         ]
         if nanos(self.forget) <= nanos(self.for_):
             message = f"a key is forgotten before it is silent for {self.for_}"
@@ -81,7 +81,7 @@ class Absent(Operator):
         """The columns of events."""
         check_schema(schema, {"by": self.by})
         kinds: dict[str, ColumnKind] = {name: schema.kind(name) for name in self.by}
-        return Schema.of_kinds({**kinds, STATE: "string", SINCE: "time"})
+        return Schema.of_kinds({**kinds, STATE: "string", SINCE: "time", TIME: "time"})
 
     def uses(self) -> Mapping[str, ColumnKind]:
         """The key columns, of any kind."""
@@ -179,4 +179,5 @@ class _Events:
         columns: dict[str, Column] = table.index.take(self.slots)
         columns[STATE] = Strings(self.codes, words)
         columns[SINCE] = (self.since // 1000).view("datetime64[us]")
+        columns[TIME] = (self.times // 1000).view("datetime64[us]")
         return Batch(columns, self.times, (*table.index.names, SINCE, STATE))

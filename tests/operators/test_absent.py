@@ -20,8 +20,9 @@ def reference(events, wait, forget):
     last, seen, absent, mark, left = {}, {}, set(), -(2**63), []
 
     def tell(key, state, since, time):
-        moment = datetime.fromtimestamp(since / S, UTC)
-        left.append({"device": key, "state": state, "since": moment, TIME: time})
+        moments = [datetime.fromtimestamp(moment / S, UTC) for moment in (since, time)]
+        event = {"device": key, "state": state, "since": moments[0], "time": moments[1]}
+        left.append({**event, TIME: time})
 
     for event in events:
         if isinstance(event, int):
@@ -123,6 +124,7 @@ def test_schema():
         "device": "string",
         "state": "string",
         "since": "time",
+        "time": "time",
     }
     assert step.port_schema("rows", SCHEMA) == SCHEMA
     assert step.keys(("x",)) == ("device", "since", "state")
