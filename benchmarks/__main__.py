@@ -1,54 +1,57 @@
-"""``python -m benchmarks CASE``: hot, burst, paced, qos1; ``all`` runs every one."""
+"""``python -m benchmarks [CASE…]``: ours and its peers on the same bytes, side by side."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
-from datetime import UTC, datetime
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import hot, mqtt
+from benchmarks import chart, report
+from benchmarks.cases import CASES, QUICK, Asked
+from benchmarks.runs import Run
 
-CASES = {
-    "burst": mqtt.Case(500_000, delivery="best_effort"),
-    "burst-durable": mqtt.Case(500_000),
-    "paced": mqtt.Case(1_200_000, rate=20_000),
-    "paced-short": mqtt.Case(200_000, rate=20_000),
-    "qos1": mqtt.Case(300_000, qos=1),
-}
+RESULTS = Path(__file__).with_name("results")
 
 
-def main() -> None:
-    """Run cases and print a table; with --save also write JSON to benchmarks/results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="+", choices=["hot", *CASES, "all"])
-    parser.add_argument("--save", action="store_true", help="write benchmarks/results/DATE.json")
-    given = parser.parse_args()
-    names = ["hot", *CASES] if "all" in given.cases else given.cases
-    results: dict[str, object] = {}
-    for name in names:
-        if name == "hot":
-            result = hot.run()
-            results[name] = asdict(result)
-            print(
-                f"hot            {result.total:6.0f} ns/event CPU ({result.decode:.0f} decode)  "
-                f"{result.per_second / 1e6:.2f} M events/s on one core  {result.rows} windows"
-            )
-        else:
-            got = mqtt.run(CASES[name])
-            results[name] = asdict(got)
-            print(
-                f"{name:14} {got.cpu_us:6.2f} µs/message CPU  peak {got.peak_mib:.1f} MiB  "
-                f"{got.case.count / got.seconds:,.0f} msg/s  lost {got.lost}  "
-                f"wrong windows {got.wrong_windows}/{got.windows}  "
-                f"{got.bytes_written:.0f} B written/message"
-            )
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run cases and print a table each; with --save also write JSON and a chart."""
+    given = _parser().parse_args(arguments)
+    unknown = [name for name in given.cases if name not in CASES]
+    if unknown:
+        raise SystemExit(f"there is no case {unknown[0]!r}; --list names them")
+    if given.list:
+        for case in CASES.values():
+            print(f"{case.name:14} {case.title}\n{'':14} peers: {', '.join(case.able)}")
+        return
+    peers = None if given.peers is None else [name for name in given.peers.split(",") if name]
+    able = {name for case in CASES.values() for name in case.able}
+    strange = sorted(set(peers or ()) - able)
+    if strange:
+        raise SystemExit(f"there is no peer {strange[0]!r}; there are {', '.join(sorted(able))}")
+    asked = Asked(peers, given.quick, given.repetitions or (1 if given.quick else 3))
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"the machine is busy (load {load:.1f}): ratios are good, figures are not\n")
+    results: dict[str, list[Run]] = {}
+    for name in given.cases or (QUICK if given.quick else CASES):
+        results[name] = list(CASES[name].run(asked))
+        print(report.table(CASES[name], results[name]) + "\n", flush=True)
     if given.save:
-        path = Path(__file__).with_name("results") / f"{datetime.now(UTC):%Y-%m-%d-%H%M}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
-        print(f"written to {path}")
+        path = report.save(RESULTS, CASES, results, load)
+        path.with_suffix(".svg").write_text(chart.svg(CASES, results))
+        print(f"written to {path} and {path.with_suffix('.svg').name}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="which; all where none is named")
+    parser.add_argument("--list", action="store_true", help="name the cases and their peers")
+    parser.add_argument("--peers", metavar="A,B", help="only these; '' is none")
+    parser.add_argument("--quick", action="store_true", help="a minute: little data, once, no Go")
+    parser.add_argument("--repetitions", type=int, metavar="N", help="default: 3, or 1 if quick")
+    parser.add_argument("--save", action="store_true", help="write results/DATE.json and .svg")
+    return parser
 
 
 if __name__ == "__main__":

@@ -5,25 +5,43 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from benchmarks.payloads import Message
+from benchmarks.data import Data
 
-BLOCK = 500
 IN_FLIGHT = 20_000
+_BLOCKS_A_SECOND = 200
 
 
-def packets(sent: Sequence[Message], qos: int) -> list[bytes]:
-    """PUBLISH packets of MQTT 3.1.1, joined in blocks of `BLOCK`."""
-    blocks = []
-    for first in range(0, len(sent), BLOCK):
+@dataclass(frozen=True, slots=True)
+class Block:
+    """PUBLISH packets that are sent together, and when: seconds after the first."""
+
+    packets: bytes
+    count: int
+    due: float
+
+
+def block_size(rate: float) -> int:
+    """Messages a block: 5 ms of a paced stream, 500 of one that is sent at once."""
+    return max(1, int(rate / _BLOCKS_A_SECOND)) if rate else 500
+
+
+def blocks(data: Data, qos: int, rate: float) -> list[Block]:
+    """The data as packets of MQTT 3.1.1."""
+    size = block_size(rate)
+    payloads = data.payloads()
+    topics = [b"sensors/%04d/telemetry" % device for device in data.device.tolist()]
+    made = []
+    for first in range(0, len(payloads), size):
         parts = []
-        for number, message in enumerate(sent[first : first + BLOCK], start=first):
-            topic, payload = message.topic, message.payload
+        for number in range(first, min(first + size, len(payloads))):
             packet_id = (number % 65_535 + 1).to_bytes(2, "big") if qos else b""
-            body = len(topic).to_bytes(2, "big") + topic + packet_id + payload
+            topic = topics[number]
+            body = len(topic).to_bytes(2, "big") + topic + packet_id + payloads[number]
             parts.append(bytes([0x30 | qos << 1]) + _varint(len(body)) + body)
-        blocks.append(b"".join(parts))
-    return blocks
+        made.append(Block(b"".join(parts), len(parts), first / rate if rate else 0.0))
+    return made
 
 
 def _varint(value: int) -> bytes:
@@ -49,19 +67,28 @@ class Publisher:
         if answer[3:] != b"\x00":
             raise RuntimeError(f"the broker refused the publisher: {answer!r}")
 
-    def send(self, blocks: Sequence[bytes], qos: int, rate: float = 0) -> float:
-        """Send everything (``rate`` in messages per second, 0 is all at once); seconds taken."""
-        started = time.monotonic()
-        acknowledged = sent = 0
-        for number, block in enumerate(blocks):
-            if rate:
-                due = started + number * BLOCK / rate
-                time.sleep(max(0.0, due - time.monotonic()))
-            self._socket.sendall(block)
-            sent += BLOCK
+    def send(self, made: Sequence[Block], qos: int, start: float) -> list[float]:
+        """Send every block when it is due after ``start`` (wall clock); seconds each was late."""
+        late = []
+        sent = acknowledged = 0
+        for block in made:
+            wait = start + block.due - time.time()
+            if wait > 0:
+                time.sleep(wait)
+            late.append(time.time() - start - block.due)
+            self._socket.sendall(block.packets)
+            sent += block.count
             while qos and sent - acknowledged > IN_FLIGHT:
-                acknowledged += len(self._socket.recv(1 << 16)) / 4
-        return time.monotonic() - started
+                acknowledged += self._acknowledged()
+        while qos and acknowledged < sent:
+            acknowledged += self._acknowledged()
+        return late
+
+    def _acknowledged(self) -> float:
+        read = len(self._socket.recv(1 << 16))
+        if not read:
+            raise RuntimeError("the broker closed the connection of the publisher")
+        return read / 4
 
     def close(self) -> None:
         """Disconnect."""

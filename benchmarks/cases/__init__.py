@@ -1,0 +1,11 @@
+"""The cases of the suite, by name."""
+
+from __future__ import annotations
+
+from benchmarks.cases import broker, memory
+from benchmarks.cases.case import Asked, Case
+
+CASES = {case.name: case for case in (*memory.CASES, *broker.CASES)}
+QUICK = ("w1", "w2", "w3", "w4", "growth-keys", "burst", "filter")
+
+__all__ = ["CASES", "QUICK", "Asked", "Case"]

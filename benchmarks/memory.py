@@ -1,0 +1,101 @@
+"""Running an engine over payloads in memory: a process of its own, on one processor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.answers import Windows, Work, compare, truth
+from benchmarks.data import Data
+from benchmarks.peers import build
+from benchmarks.pinned import pinned
+from benchmarks.runs import OURS, Run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The module that is run, and how much of the data it gets where all would take too long."""
+
+    module: str
+    most: int = 1 << 62
+    note: str = ""
+
+
+ENGINES = {
+    OURS: Engine("ours"),
+    "python": Engine("plain", note="a loop with msgspec and dictionaries"),
+    "bytewax": Engine("bytewax_fold", most=200_000),
+    "streamz": Engine("streamz_frames", note="pandas, 10,000 at a time"),
+    "polars": Engine("polars_offline", note="all at once, no stream"),
+    "duckdb": Engine("duckdb_offline", note="all at once, no stream"),
+}
+PEERS = tuple(name for name in ENGINES if name != OURS)
+
+
+class Bench:
+    """Data in a folder, and the truth about it; `run` measures one engine over it."""
+
+    def __init__(self, folder: Path, data: Data, work: Work, variant: str = "") -> None:
+        """Write the data."""
+        self._folder = folder
+        self._data = data
+        self._work = work
+        self._variant = variant
+        self._path = data.write(folder / "data.ndjson")
+        self._truths: dict[int, Windows] = {}
+
+    def run(self, name: str) -> Run:
+        """One engine once; where it cannot run, why."""
+        engine = ENGINES[name]
+        count = min(len(self._data), engine.most)
+        note = engine.note
+        if count < len(self._data):
+            note = f"the first {count:,} only" + (f"; {note}" if note else "")
+        try:
+            # the loop in Python needs no more than the project itself has
+            local = name in (OURS, "python")
+            python = sys.executable if local else str(build.build("python"))
+            used = self._child(python, engine.module, count)
+        except (build.Missing, RuntimeError) as why:
+            return Run(name, self._variant, note=note, failed=str(why))
+        found = Windows.load(self._folder / "answers.npz")
+        figures = {
+            "ns/event": used["cpu"] / count * 1e9,
+            "M events/s": count / used["wall"] / 1e6,
+            "+MiB": used["peak"] - used["before"],
+            "windows": float(len(found)),
+            "wrong": float(compare(self._truth(count), found)),
+        }
+        return Run(name, self._variant, figures, note)
+
+    def _truth(self, count: int) -> Windows:
+        if count not in self._truths:
+            self._truths[count] = truth(self._data.first(count), self._work)
+        return self._truths[count]
+
+    def _child(self, python: str, module: str, count: int) -> dict[str, float]:
+        job = self._folder / "job.json"
+        answers = self._folder / "answers.npz"
+        answers.unlink(missing_ok=True)
+        job.write_text(
+            json.dumps(
+                {
+                    "data": str(self._path),
+                    "count": count,
+                    "answers": str(answers),
+                    "work": asdict(self._work),
+                }
+            )
+        )
+        command = [python, "-m", f"benchmarks.peers.memory.{module}", str(job)]
+        with pinned(1):
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"it failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        used: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return used
