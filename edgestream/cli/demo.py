@@ -84,7 +84,7 @@ class _Demo:
             click.echo(f"broker     {name} on {url}")
             os.environ["MQTT_URL"] = url
             os.environ["WEATHER_DB"] = str(self._database)
-            specs = load_specs([self._file], ())
+            specs = load_specs([self._file], (), tests=False)
             host, port = self._address
             worker = Worker(specs, Settings(state, host, port, grace=5))
             sensors = Worker(

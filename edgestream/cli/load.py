@@ -19,16 +19,18 @@ from edgestream.spec import PipelineSpec
 SUFFIXES = (".yaml", ".yml")
 
 
-def load_specs(paths: Iterable[Path], allowed: Sequence[str]) -> list[PipelineSpec]:
+def load_specs(
+    paths: Iterable[Path], allowed: Sequence[str], *, tests: bool = True
+) -> list[PipelineSpec]:
     """The pipelines behind files and folders; raises `ConfigError` with every problem."""
-    specs, problems = load_all(paths, allowed)
+    specs, problems = load_all(paths, allowed, tests=tests)
     if problems:
         raise ConfigError(problems)
     return specs
 
 
 def load_all(
-    paths: Iterable[Path], allowed: Sequence[str]
+    paths: Iterable[Path], allowed: Sequence[str], *, tests: bool = True
 ) -> tuple[list[PipelineSpec], list[Problem]]:
     """The pipelines that can be read of files and folders, and every problem of the others."""
     files, problems = pipeline_files(paths)
@@ -36,7 +38,7 @@ def load_all(
     taken: dict[str, Path] = {}
     for path in files:
         try:
-            spec = load_spec(path, allowed)
+            spec = load_spec(path, allowed, tests=tests)
         except ConfigError as error:
             problems += error.problems
             continue
@@ -66,8 +68,11 @@ def pipeline_files(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
     return list(found.values()), problems
 
 
-def load_spec(path: Path, allowed: Sequence[str]) -> PipelineSpec:
-    """One pipeline, with its graph built once so that unknown columns are found."""
+def load_spec(path: Path, allowed: Sequence[str], *, tests: bool = True) -> PipelineSpec:
+    """One pipeline, with its graph built once so that unknown columns are found.
+
+    ``tests`` says whether its ``tests:`` are looked at too; a worker does without.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -75,13 +80,20 @@ def load_spec(path: Path, allowed: Sequence[str]) -> PipelineSpec:
         raise ConfigError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from error
     document = load_yaml(text, str(path))
     spec = read_document(document, installed())
-    _check_graph(document, spec, allowed)
+    _check_graph(document, spec, allowed, tests)
     return spec
 
 
-def _check_graph(document: Document, spec: PipelineSpec, allowed: Sequence[str]) -> None:
+def _check_graph(
+    document: Document, spec: PipelineSpec, allowed: Sequence[str], tests: bool
+) -> None:
+    def graph() -> None:
+        built = build(spec, Json(), allowed)
+        if tests:
+            _check_tests(built)
+
     problems: list[Problem] = []
-    for check in (lambda: _check_tests(build(spec, Json(), allowed)), lambda: agreed(spec)):
+    for check in (graph, lambda: agreed(spec)):
         try:
             check()
         except ConfigError as error:

@@ -75,7 +75,7 @@ def command(
     """
     set_up_logging(log_level, log_format)
     allowed = allowed_modules(modules)
-    specs = load_specs(paths, allowed)
+    specs = load_specs(paths, allowed, tests=False)
     folder = state_dir or default_folder()
     if fresh:
         for spec in specs:
