@@ -69,14 +69,17 @@ if TYPE_CHECKING:
     from edgestream.codecs.raw import Raw
     from edgestream.eventtime import Time
     from edgestream.expr import Expr
+    from edgestream.operators.absent import Absent
     from edgestream.operators.anomaly import Anomaly
     from edgestream.operators.bloom import Bloom
     from edgestream.operators.changed import Changed
     from edgestream.operators.deadband import Deadband
     from edgestream.operators.dedupe import Dedupe
     from edgestream.operators.drop import Drop
+    from edgestream.operators.explode import Explode
     from edgestream.operators.fill import Fill
     from edgestream.operators.function import Use, operator
+    from edgestream.operators.interpolate import Interpolate
     from edgestream.operators.lag import Lag
     from edgestream.operators.rename import Rename
     from edgestream.operators.route import Route
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
     from edgestream.operators.select import Select
     from edgestream.operators.set import Set
     from edgestream.operators.smooth import Smooth
+    from edgestream.operators.sort import Sort
     from edgestream.operators.throttle import Throttle
     from edgestream.operators.where import Where
     from edgestream.operators.window import Window
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
     from edgestream_connectors.redis import Redis
 
 _LATER = {
+    "Absent": "edgestream.operators.absent",
     "Aggregate": "edgestream.aggregate",
     "Anomaly": "edgestream.operators.anomaly",
     "Bloom": "edgestream.operators.bloom",
@@ -108,11 +113,13 @@ _LATER = {
     "Deadband": "edgestream.operators.deadband",
     "Dedupe": "edgestream.operators.dedupe",
     "Drop": "edgestream.operators.drop",
+    "Explode": "edgestream.operators.explode",
     "Expr": "edgestream.expr",
     "File": "edgestream.sources.file",
     "FileSink": "edgestream.sinks.file",
     "Fill": "edgestream.operators.fill",
     "Generate": "edgestream.sources.generate",
+    "Interpolate": "edgestream.operators.interpolate",
     "Json": "edgestream.codecs.json",
     "Lag": "edgestream.operators.lag",
     "LoraSerial": "edgestream_connectors.lora_serial",
@@ -129,6 +136,7 @@ _LATER = {
     "Select": "edgestream.operators.select",
     "Set": "edgestream.operators.set",
     "Smooth": "edgestream.operators.smooth",
+    "Sort": "edgestream.operators.sort",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
     "Stdout": "edgestream.sinks.stdout",
@@ -157,6 +165,7 @@ __all__ = [
     "EXIT_LOCKED",
     "EXIT_PERMISSION",
     "MAIN",
+    "Absent",
     "Aggregate",
     "Anomaly",
     "Array",
@@ -181,12 +190,14 @@ __all__ = [
     "Drop",
     "Duration",
     "EdgestreamError",
+    "Explode",
     "Expr",
     "Fatal",
     "File",
     "FileSink",
     "Fill",
     "Generate",
+    "Interpolate",
     "Json",
     "Lag",
     "LoraSerial",
@@ -218,6 +229,7 @@ __all__ = [
     "SinkDelivery",
     "Size",
     "Smooth",
+    "Sort",
     "Source",
     "Spool",
     "Sqlite",
