@@ -318,13 +318,17 @@ class Sink(Component):
 class Decoded:
     """What a codec made of payloads: columns of the good ones and why the others are not.
 
-    ``good`` are the positions of the rows of ``columns`` in the payloads, or None for all.
+    ``good`` tells for each of the ``count`` rows which payload it came from, in order, or is None
+    where every payload gave one row; a payload of many rows is there many times, and is rejected
+    whole. ``from_arrival`` marks the rows in which a time column counts from the arrival of the
+    payload: there it holds the distance to it, counted from the epoch.
     """
 
     columns: Mapping[str, Any]
     count: int
     good: Any | None = None
     rejected: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    from_arrival: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Codec(Component):
@@ -352,7 +356,7 @@ class Codec(Component):
 
     @abstractmethod
     def encode(self, batch: Batch) -> list[bytes]:
-        """One payload a row."""
+        """One payload a row, or a single one where the codec was told to write rows together."""
 
     def snapshot(self) -> State | None:
         """What it learnt from the data."""

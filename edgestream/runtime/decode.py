@@ -29,6 +29,9 @@ def read(entry: Entry, data: Payloads | Batch, received: int) -> Read:
     columns: dict[str, Column] = dict(decoded.columns)
     # As integers, because an empty list of positions would be an array of floats.
     good = None if decoded.good is None else np.asarray(decoded.good, np.int64)
+    for name, rows in decoded.from_arrival.items():
+        moment = np.timedelta64(received // 1_000, "us")
+        columns[name] = np.where(rows, columns[name] + moment, columns[name])
     for name, values in data.columns.items():
         column = as_column(values)
         columns[name] = column if good is None else column[good]
@@ -48,8 +51,8 @@ def _timed(
     times, reasons = entry.time.read(columns.get(entry.time.field), len(arrival))
     if not reasons:
         return Read(Batch(columns, times), rejected)
-    keep = np.ones(len(times), np.bool_)
-    keep[list(reasons)] = False
-    kept = {name: column[keep] for name, column in columns.items()}
     places = {row if good is None else int(good[row]): why for row, why in reasons.items()}
+    # A payload of many rows goes whole: sent again, none of its rows may come a second time.
+    keep = ~np.isin(np.arange(len(times)) if good is None else good, list(places))
+    kept = {name: column[keep] for name, column in columns.items()}
     return Read(Batch(kept, times[keep]), {**rejected, **places})
