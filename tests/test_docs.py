@@ -23,7 +23,7 @@ from edgestream.expr import Expr
 from edgestream.read import make, read_text
 from edgestream.registry import KINDS, installed
 from tests.source_tree import ROOT
-from tests.whole_files import blocks, variables, whole
+from tests.whole_files import blocks, read, variables, whole
 
 DOCS = ROOT / "docs"
 COMPONENTS = [
@@ -71,7 +71,7 @@ def test_every_example_makes_the_component(
 ) -> None:
     for name in variables(example):
         monkeypatch.setenv(name, "1" * 8)
-    shown = yaml.safe_load(example)
+    shown = read(example)
     if kind == "codec":
         assert list(shown) == ["decode"]
         shown = {shown["decode"]: None} if isinstance(shown["decode"], str) else shown["decode"]

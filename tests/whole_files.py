@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from edgestream.component import Kind
+from edgestream.config.yaml import load
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -26,6 +28,11 @@ def variables(text: str) -> list[str]:
     return _VARIABLE.findall(text)
 
 
+def read(text: str) -> Any:
+    """A piece of a pipeline file by the rules of such files: to PyYAML the word ``on`` is true."""
+    return json.loads(json.dumps(load(text.encode(), "piece").data))
+
+
 def whole(piece: Mapping[str, Any]) -> str:
     """A pipeline of which a page shows only a source, steps or a sink."""
     if "name" in piece:
@@ -36,7 +43,7 @@ def whole(piece: Mapping[str, Any]) -> str:
 
 def around_example(kind: Kind, example: str) -> str:
     """A pipeline that uses what an example of a component shows."""
-    shown = yaml.safe_load(example)
+    shown = read(example)
     # rows of any shape, so that columns an example names may be there
     source = {"file": {"path": "x.ndjson", "format": "ndjson"}}
     place: dict[Kind, dict[str, Any]] = {

@@ -19,8 +19,10 @@ from edgestream.component import Component, Context
 from edgestream.delivery import agreed
 from edgestream.errors import EdgestreamError
 from edgestream.graph import Graph, build
+from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.reader import Reader, sequence_after
+from edgestream.runtime.refresh import Refresher
 from edgestream.runtime.status import PipelineState, StepStatus
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
@@ -83,6 +85,9 @@ class Running:
                 children.start(writer.run(), f"write {name}")
                 for name, writer in self.writers.items()
             ]
+            for refresher in self._refreshers():
+                await refresher.once()
+                children.start(refresher.run(), "refresh")
             if self.delivery == "best_effort":
                 await store.forget_checkpoints()
             else:
@@ -92,12 +97,19 @@ class Running:
                 for name, reader in self.readers.items()
             ]
             self.state = "running"
-            ticking = children.start(self._tick(), "tick")
+            ticking = children.start(self._tick(store), "tick")
             stopping = children.start(self._wait_for_stop(task), "stop")
             await children.until(children.start(task.run(), "process"))
             stopping.cancel()
             ticking.cancel()
             await self._finish_writing(children, writing, grace)
+
+    def _refreshers(self) -> list[Refresher]:
+        return [
+            Refresher(f"{node.id} {node.operator.about.name}", node.operator, self._clock, self.log)
+            for node in self.graph.nodes.values()
+            if isinstance(node.operator, Refreshed)
+        ]
 
     def _assemble(self, store: Store, resume: Resume) -> Task:
         durable = self.delivery != "best_effort"
@@ -140,11 +152,12 @@ class Running:
                     data = self.graph.entries[row.source].component.unpack(row.raw, row.received)
                     await task.process(Item(row.source, data, {"seq": row.seq}))
 
-    async def _tick(self) -> None:
+    async def _tick(self, store: Store) -> None:
         quiet = set(self.graph.entries)
         while True:
             await self._clock.sleep(TICK)
             self._inbox.ready.set()
+            store.settle()
             for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:
                 quiet.discard(name)
                 for column, hint in self.graph.entries[name].codec.absent.items():
