@@ -21,6 +21,9 @@ from edgestream.runtime.status import StepStatus
 from edgestream.store.store import Store
 from edgestream.store.tables import JournalRow
 
+HURRY = LIMIT // 16
+"""Bytes not yet durable from which the loop is woken as soon as they are."""
+
 
 class Reader:
     """Brings what one source gives into the inbox."""
@@ -128,7 +131,8 @@ class Reader:
     def _append(self, row: JournalRow, size: int) -> None:
         assert self._journal is not None
         opening, index = self._opening, self._given
-        future = self._journal.append(row)
+        # At a moderate rate the next read or tick is soon enough to acknowledge this one.
+        future = self._journal.append(row, awaited=self._pending_bytes > HURRY)
         self._pending.add(future)
         self._pending_bytes += size
 

@@ -64,9 +64,13 @@ class Store:
         """What to start from."""
         return await self._running.submit(tables.load)
 
-    def append(self, row: JournalRow) -> asyncio.Future[None]:
-        """Journal a block; done when it is on disk."""
-        return self._running.submit(functools.partial(tables.append, row=row))
+    def append(self, row: JournalRow, *, awaited: bool = True) -> asyncio.Future[None]:
+        """Journal a block; done when it is on disk (not ``awaited``: and `settle` was called)."""
+        return self._running.submit(functools.partial(tables.append, row=row), awaited=awaited)
+
+    def settle(self) -> None:
+        """Tell of what is on disk since the last time."""
+        self._running.settle()
 
     async def blocks(self, after: int, limit: int = -1) -> list[JournalRow]:
         """Journalled blocks after a sequence number."""

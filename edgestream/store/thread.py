@@ -1,8 +1,10 @@
 """The one thread that owns the one SQLite connection of a state file.
 
 Rule: whatever is asked while a commit is in flight goes into the next commit, all of it at once
-(group commit). A failed commit fails everything in it, and the thread takes no more work: after a
-failed fsync nothing on disk may be trusted until it is read again.
+(group commit). Work nobody waits for is told of when the loop next asks (`settle`): waking the
+loop for every commit costs as much as a commit. A failed commit fails everything in it, and the
+thread takes no more work: after a failed fsync nothing on disk may be trusted until it is read
+again.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +22,7 @@ from edgestream.errors import StoreError
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
-Done = Callable[[], None]
+Entry = tuple[Work, asyncio.Future[Any], bool]
 
 _PRAGMAS = (
     "PRAGMA page_size=4096",
@@ -42,9 +45,8 @@ class StoreThread:
         self._path = path
         self._schema = schema
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[tuple[Work, asyncio.Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._done: deque[tuple[list[asyncio.Future[Any]], list[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name=f"store {path.stem}", daemon=True)
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._failed: StoreError | None = None
@@ -54,14 +56,25 @@ class StoreThread:
         self._thread.start()
         await self._opened
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Run ``work`` in the next commit; the future is done when it is on disk."""
+    def submit(
+        self, work: Callable[[sqlite3.Connection], T], *, awaited: bool = True
+    ) -> asyncio.Future[T]:
+        """Run ``work`` in the next commit; the future is done when it is on disk.
+
+        Where it is not ``awaited``, the future is done at the next `submit` or `settle` after that.
+        """
+        self.settle()
         future: asyncio.Future[T] = self._loop.create_future()
         if self._failed is not None:
             future.set_exception(self._failed)
         else:
-            self._queue.put((work, future))
+            self._queue.put((work, future, awaited))
         return future
+
+    def settle(self) -> None:
+        """Tell of what was committed since the last time."""
+        while self._done:
+            _set_results(*self._done.popleft())
 
     async def close(self) -> None:
         """Commit what is pending and close the file."""
@@ -84,10 +97,8 @@ class StoreThread:
             self._commit(connection, [entry for entry in group if entry is not None])
         connection.close()
 
-    def _commit(
-        self, connection: sqlite3.Connection, group: list[tuple[Work, asyncio.Future[Any]]]
-    ) -> None:
-        futures = [future for _, future in group]
+    def _commit(self, connection: sqlite3.Connection, group: list[Entry]) -> None:
+        futures = [future for _, future, _ in group]
         if self._failed is not None:
             self._tell(_set_error, futures, self._failed)
             return
@@ -95,7 +106,7 @@ class StoreThread:
             return
         try:
             connection.execute("BEGIN IMMEDIATE")
-            results = [work(connection) for work, _ in group]
+            results = [work(connection) for work, _, _ in group]
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting side raises it
             if connection.in_transaction:
@@ -103,7 +114,9 @@ class StoreThread:
             self._failed = _translate(error, self._path)
             self._tell(_set_error, futures, self._failed)
             return
-        self._tell(_set_results, futures, results)
+        self._done.append((futures, results))
+        if any(awaited for _, _, awaited in group):
+            self._tell(self.settle)
 
     def _tell(self, call: Callable[..., None], *args: Any) -> None:
         if not self._loop.is_closed():
