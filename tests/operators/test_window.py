@@ -13,11 +13,18 @@ from edgestream.errors import ConfigError
 from edgestream.operators.window import Window
 from edgestream.schema import Schema
 from edgestream.testing.operators import check_operator, read_state, write_state
+from edgestream.window import running
 
 SECOND = 1_000_000_000
 ENDED = 2**63 - 1
 DAY = 86_400
 N = {"n": "count()"}
+
+
+@pytest.fixture(autouse=True, params=[1, 4096], ids=["at once", "together"])
+def together(request, monkeypatch):
+    """How many rows are taken together: rows may be placed or still wait when others come."""
+    monkeypatch.setattr(running, "_ENOUGH", request.param)
 
 
 def batch(*rows):
@@ -212,6 +219,22 @@ def test_the_border_of_late_is_exact():
         assert (window.process(batch((9, "a"))) == ()) is taken
 
 
+@pytest.mark.parametrize("fields", [{"tumbling": "10s"}, {"hopping": "10s", "every": "5s"}])
+def test_a_window_is_gone_between_two_closings(fields):
+    window = Window(**fields, by="key", aggregate=N, late="7s")
+    window.advance(10 * SECOND)
+    window.advance(17 * SECOND)
+    ((port, out),) = window.process(batch((4, "a")))
+    assert (port, len(out)) == ("late", 1)
+
+
+def test_the_border_of_late_is_exact_for_sessions():
+    for watermark, taken in [(19 * SECOND - 1, True), (19 * SECOND, False)]:
+        window = sessions(late="5s")
+        window.advance(watermark)
+        assert (window.process(batch((9, "a"))) == ()) is taken
+
+
 def test_a_row_within_late_sends_its_window_again_as_a_whole():
     window = tumbling(late="1m", aggregate={"n": "count()", "sum": "sum(x)"})
     given = [(1, "a", 1.0), (2, "b", 5.0), (11, "a", 7.0)]
@@ -243,8 +266,11 @@ def test_state_is_freed_once_a_window_is_gone():
     for k in range(50):
         window.process(batch(*[(k * 10 + 1, f"k{j}") for j in range(10)]))
         window.advance((k + 1) * 10 * SECOND)
+        if k == 10:
+            before = window.state_bytes()
     saved = window.snapshot()
     assert len(saved.arrays["cell.rows"]) == 30
+    assert window.state_bytes() == before
 
 
 @pytest.mark.parametrize("fields", [{"tumbling": "10s"}, {"session": "5s"}])

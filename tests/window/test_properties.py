@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgestream.batch import Batch, Dictionary, Strings, to_python
 from edgestream.operators.window import Window
 from edgestream.packing import decode_state, encode_state
+from edgestream.window import running
 from tests.window.reference import (
     SECOND,
     AlignedReference,
@@ -180,9 +181,16 @@ def _exact(batch: Batch) -> Any:
     return [(name, to_python(column)) for name, column in batch.columns.items()]
 
 
+@pytest.fixture(params=[1, 4096], ids=["placed at once", "placed together"])
+def together(request, monkeypatch):
+    """How many rows are taken together: whatever comes may find rows placed or waiting."""
+    monkeypatch.setattr(running, "_ENOUGH", request.param)
+
+
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("late", [0, 7, 1000])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_steps=steps)
 def test_any_stream_gives_what_the_reference_gives(kind, late, given_steps):
     fields, make = KINDS[kind]
@@ -190,8 +198,9 @@ def test_any_stream_gives_what_the_reference_gives(kind, late, given_steps):
     run(config, make(late * SECOND), given_steps)
 
 
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("late", [0, 7])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_steps=steps)
 def test_sessions_are_cut_the_same_way_in_any_order(late, given_steps):
     config = {
