@@ -122,7 +122,7 @@ def _differences(wanted: Windows, got: Windows, keys: list[list[tuple[int, int]]
 
 
 def _same(left: Windows, right: Windows) -> NDArray[np.bool_]:
-    same = left.n == right.n
+    same: NDArray[np.bool_] = left.n == right.n
     for name in ("mean", "min", "max", "stddev"):
         close = np.isclose(
             getattr(left, name), getattr(right, name), rtol=_CLOSE, atol=_CLOSE, equal_nan=True

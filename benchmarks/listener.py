@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.peers.build import Missing
 from benchmarks.peers.live.engine import OUT, Job
 from tests.servers.process import Process
+
+_MARK = "|"
 
 
 class Listener:
@@ -22,8 +23,8 @@ class Listener:
         self._path = job.folder / "received.txt"
         self._broker = job.folder / "broker" / "mosquitto.log"
         where = ["-h", "127.0.0.1", "-p", str(job.port), "-t", OUT, "-q", str(job.qos)]
-        self._process = Process([program, *where, "-F", "%U %p"], self._path)
-        self._lines = 0
+        self._process = Process([program, *where, "-F", f"{_MARK}%U %p"], self._path)
+        self._answers = 0
         self._read = 0
 
     def __enter__(self) -> Listener:
@@ -41,12 +42,13 @@ class Listener:
             file.seek(self._read)
             more = file.read()
         self._read += len(more)
-        self._lines += more.count(b"\n")
-        return self._lines
+        self._answers += more.count(_MARK.encode())
+        return self._answers
 
     def answers(self) -> Iterator[tuple[float, str]]:
         """Each with the wall clock at which it came."""
         self._process.terminate()
-        for line in Path(self._path).read_text().splitlines():
-            at, _, payload = line.partition(" ")
+        # an answer may end with a line end of its own: the mark shows where the next begins
+        for answer in self._path.read_text().split(_MARK)[1:]:
+            at, _, payload = answer.partition(" ")
             yield float(at), payload

@@ -57,7 +57,15 @@ class Plan:
     def job(self, folder: Path, port: int) -> Job:
         """What the engine is told."""
         return Job(
-            self.task, folder, port, self.count, self.qos, self.durable, self.size, self.delay
+            self.task,
+            folder,
+            port,
+            self.count,
+            self.qos,
+            self.durable,
+            self.size,
+            self.delay,
+            prompt=self.latency,
         )
 
     def data(self, start: float) -> Data:
@@ -74,6 +82,7 @@ class Plan:
 def run(plan: Plan, name: str) -> Run:
     """One engine once; where it cannot run, why."""
     engine = ENGINES[name]
+    note = engine.note if plan.task == "window" else ""
     unfit = (
         engine.reads and (plan.task == "filter" or plan.latency),
         plan.latency and plan.task == "window" and not engine.last_end,
@@ -86,8 +95,8 @@ def run(plan: Plan, name: str) -> Run:
         with tempfile.TemporaryDirectory(prefix="edgestream-bench-") as folder:
             figures = _run(plan, engine, Path(folder))
     except (Missing, RuntimeError) as why:
-        return Run(name, plan.variant, note=engine.note, failed=str(why))
-    return Run(name, plan.variant, figures, engine.note)
+        return Run(name, plan.variant, note=note, failed=str(why))
+    return Run(name, plan.variant, figures, note)
 
 
 def _run(plan: Plan, engine: Engine, folder: Path) -> dict[str, float]:
@@ -165,8 +174,10 @@ def _answered(
     seen, moved = -1, time.monotonic()
     busy = usage(process.pid)
     while time.monotonic() - moved < patience:
-        if engine.reads and ended(process.pid):
-            break
+        if ended(process.pid):
+            if engine.reads:
+                break
+            raise RuntimeError(f"it ended early: {_last_line(process.log)}")
         now = listener.count() if listener is not None else check.progress(engine, job)
         if now >= wanted:
             break
@@ -175,6 +186,11 @@ def _answered(
             seen, moved, busy = now, time.monotonic(), used
         time.sleep(0.2)
     return usage(process.pid)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "without a word"
 
 
 @contextmanager

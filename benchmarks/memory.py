@@ -19,17 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The module that is run, and how much of the data it gets where all would take too long."""
+    """The module that is run, and the share of the data it gets where all would take too long."""
 
     module: str
-    most: int = 1 << 62
+    share: float = 1.0
     note: str = ""
 
 
 ENGINES = {
     OURS: Engine("ours"),
     "python": Engine("plain", note="a loop with msgspec and dictionaries"),
-    "bytewax": Engine("bytewax_fold", most=200_000),
+    "bytewax": Engine("bytewax_fold", share=0.2),
     "streamz": Engine("streamz_frames", note="pandas, 10,000 at a time"),
     "polars": Engine("polars_offline", note="all at once, no stream"),
     "duckdb": Engine("duckdb_offline", note="all at once, no stream"),
@@ -52,7 +52,7 @@ class Bench:
     def run(self, name: str) -> Run:
         """One engine once; where it cannot run, why."""
         engine = ENGINES[name]
-        count = min(len(self._data), engine.most)
+        count = int(len(self._data) * engine.share)
         note = engine.note
         if count < len(self._data):
             note = f"the first {count:,} only" + (f"; {note}" if note else "")

@@ -70,7 +70,8 @@ class Publisher:
     def send(self, made: Sequence[Block], qos: int, start: float) -> list[float]:
         """Send every block when it is due after ``start`` (wall clock); seconds each was late."""
         late = []
-        sent = acknowledged = 0
+        sent = 0
+        acknowledged = 0.0
         for block in made:
             wait = start + block.due - time.time()
             if wait > 0:

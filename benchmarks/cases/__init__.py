@@ -6,6 +6,6 @@ from benchmarks.cases import broker, memory
 from benchmarks.cases.case import Asked, Case
 
 CASES = {case.name: case for case in (*memory.CASES, *broker.CASES)}
-QUICK = ("w1", "w2", "w3", "w4", "growth-keys", "burst", "filter")
+QUICK = ("w1", "w2", "w3", "w4", "burst", "filter")
 
 __all__ = ["CASES", "QUICK", "Asked", "Case"]

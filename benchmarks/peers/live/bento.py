@@ -49,7 +49,7 @@ output:
     init_statement: |
       CREATE TABLE IF NOT EXISTS averages
       (device TEXT, n INTEGER, mean REAL, min REAL, max REAL, ended TEXT)
-    batching: {{count: 1000, period: 100ms}}
+    batching: {{count: 1000, period: {period}}}
 """
 _FILTER = """\
 pipeline:
@@ -80,6 +80,7 @@ def _command(job: Job) -> Sequence[str]:
             qos=job.qos,
             clean=str(job.qos == 0).lower(),
             size=job.size,
+            period="20ms" if job.prompt else "100ms",
             database=job.database,
             out=OUT,
         )

@@ -21,7 +21,8 @@ OUT = "out"
 class Job:
     """One run: count, mean, min and max of tumbling windows by device into SQLite, or the filter.
 
-    The filter passes readings above 20 °C on to the topic `OUT`, in °F.
+    The filter passes readings above 20 °C on to the topic `OUT`, in °F. ``prompt`` asks for answers
+    soon, of engines that otherwise gather them for longer.
     """
 
     task: Task
@@ -32,6 +33,7 @@ class Job:
     durable: bool = False
     size: int = 10_000
     delay: int = 2_000
+    prompt: bool = False
 
     @property
     def database(self) -> Path:

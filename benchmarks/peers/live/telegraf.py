@@ -80,7 +80,7 @@ def _command(job: Job) -> Sequence[str]:
             topics=TOPICS,
             qos=job.qos,
             session=str(job.qos > 0).lower(),
-            flush="100ms",
+            flush="20ms" if job.prompt else "200ms",
             size=job.size,
             database=job.database,
             out=OUT,
