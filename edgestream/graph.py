@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Codec, Operator, Outputs, Sink, Source, State
+from edgestream.component import MAIN, Codec, Operator, Outputs, Sink, Source
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Time, Watermark
 from edgestream.operators.function import Use
@@ -120,21 +120,6 @@ class Graph:
             if not node.operator.gathers:
                 open_ways += [name for names in node.targets.values() for name in names]
         return True
-
-    def snapshot(self) -> dict[str, State]:
-        """The state of all nodes that have some."""
-        states = {node.id: node.operator.snapshot() for node in self.nodes.values()}
-        states |= {f"{entry.id}.decode": entry.codec.snapshot() for entry in self.entries.values()}
-        return {name: state for name, state in states.items() if state is not None}
-
-    def restore(self, states: Mapping[str, State]) -> None:
-        """Go on from a snapshot; a node without one starts afresh."""
-        for node in self.nodes.values():
-            if node.id in states:
-                node.operator.restore(states[node.id])
-        for entry in self.entries.values():
-            if f"{entry.id}.decode" in states:
-                entry.codec.restore(states[f"{entry.id}.decode"])
 
 
 def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ()) -> Graph:

@@ -18,6 +18,7 @@ from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
 from edgestream.runtime.decode import Read, read
 from edgestream.runtime.inbox import Item
+from edgestream.saved import restore
 from edgestream.store.tables import DeadLetter
 
 
@@ -67,7 +68,7 @@ class Flow:
 
     def restore(self, states: Mapping[str, State], watermarks: Mapping[str, list[int]]) -> None:
         """Go on from a checkpoint."""
-        self.graph.restore(states)
+        restore(self.graph, states)
         for name, saved in watermarks.items():
             if name in self.graph.entries:
                 self.graph.entries[name].watermark.restore(saved)

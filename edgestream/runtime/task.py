@@ -27,6 +27,7 @@ from edgestream.runtime.inbox import Ended, Inbox, Item
 from edgestream.runtime.pace import Pace
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.writer import Writer
+from edgestream.saved import snapshot
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, DeadLetter, Resume
 
@@ -224,7 +225,7 @@ class Task:
                 "outbox": dict(self._heads),
                 "watermarks": self._flow.watermarks(),
             },
-            states=self.graph.snapshot(),
+            states=snapshot(self.graph),
             outbox=outgoing,
             delivered={name: writer.sent for name, writer in self._writers.items()},
             dead_letters=self._letters,

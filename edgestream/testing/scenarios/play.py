@@ -20,6 +20,7 @@ from edgestream.graph import Arrived, build
 from edgestream.packing import decode_state, encode_state
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Item
+from edgestream.saved import snapshot
 from edgestream.scenario import ONLY, Given, Row, Scenario
 from edgestream.spec import PipelineSpec
 from edgestream.store.tables import DeadLetter
@@ -114,7 +115,7 @@ class _Stage:
         """Stop and go on from a checkpoint, with nothing but what it holds."""
         states = {
             name: decode_state(encode_state(state))
-            for name, state in self._flow.graph.snapshot().items()
+            for name, state in snapshot(self._flow.graph).items()
         }
         watermarks = json.loads(json.dumps(self._flow.watermarks()))
         self._flow = self._fresh()
@@ -138,7 +139,7 @@ class _Stage:
         What leaves a step by then leaves it as well when the clock gets there at once.
         """
         tried, flow = self._fresh(), self._flow
-        tried.restore(flow.graph.snapshot(), {})
+        tried.restore(snapshot(flow.graph), {})
         for name, entry in flow.graph.entries.items():
             tried.graph.entries[name].watermark = copy.copy(entry.watermark)
         for name, node in flow.graph.nodes.items():
