@@ -23,17 +23,18 @@ from benchmarks import check
 from benchmarks.data import TOPICS, Data, make
 from benchmarks.listener import Listener
 from benchmarks.peers.build import Missing
-from benchmarks.peers.live import bento, mosquitto_sub, node_red, ours, telegraf
+from benchmarks.peers.live import bento, ekuiper, mosquitto_sub, node_red, ours, telegraf
 from benchmarks.peers.live.engine import Engine, Job, Task
 from benchmarks.pinned import pinned
 from benchmarks.publisher import Block, Publisher, block_size, blocks
 from benchmarks.runs import Run
 from benchmarks.usage import Usage, ended, usage
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.process import Process
+from tests.servers.process import Process, free_port
 
 ENGINES = {
-    part.ENGINE.name: part.ENGINE for part in (ours, telegraf, bento, node_red, mosquitto_sub)
+    part.ENGINE.name: part.ENGINE
+    for part in (ours, telegraf, bento, ekuiper, node_red, mosquitto_sub)
 }
 _BURST = 50_000  # event time of what is sent at once, per second
 _AHEAD = 1.0
@@ -61,6 +62,7 @@ class Plan:
             folder,
             port,
             self.count,
+            free_port(),
             self.qos,
             self.durable,
             self.size,
@@ -111,13 +113,22 @@ def _run(plan: Plan, engine: Engine, folder: Path) -> dict[str, float]:
                 connection.execute("PRAGMA journal_mode = WAL")
             process = Process(command, folder / "engine.log", cwd=folder)
             with pinned(1):
-                process.start(lambda: TOPICS in broker.log.read_text(), 60)
+                process.start(lambda: engine.configure(job), 60)
             try:
+                _subscribed(broker, process)
                 return _measure(plan, engine, job, process)
             finally:
                 process.terminate(20)
         finally:
             broker.stop()
+
+
+def _subscribed(broker: Mosquitto, process: Process) -> None:
+    deadline = time.monotonic() + 60
+    while TOPICS not in broker.log.read_text():
+        if ended(process.pid) or time.monotonic() > deadline:
+            raise RuntimeError(f"it did not subscribe: {_last_line(process.log)}")
+        time.sleep(0.02)
 
 
 def _measure(plan: Plan, engine: Engine, job: Job, process: Process) -> dict[str, float]:

@@ -101,6 +101,6 @@ def test_the_same_seed_gives_the_same_bytes():
 @pytest.mark.server
 @pytest.mark.parametrize("task", ["window", "filter"])
 def test_a_run_at_a_broker_finds_every_answer(task):
-    run = live.run(Plan(task, 2_000, devices=50), OURS)
+    run = live.run(Plan(task, 2_000, devices=50, size=1_000), OURS)
     assert run.failed == ""
     assert (run.figures["lost"], run.figures["wrong"]) == (0, 0)

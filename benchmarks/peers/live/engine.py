@@ -21,7 +21,8 @@ OUT = "out"
 class Job:
     """One run: count, mean, min and max of tumbling windows by device into SQLite, or the filter.
 
-    The filter passes readings above 20 °C on to the topic `OUT`, in °F. ``prompt`` asks for answers
+    The filter passes readings above 20 °C on to the topic `OUT`, in °F. ``control``
+    is a free port for whatever the engine serves. ``prompt`` asks for answers
     soon, of engines that otherwise gather them for longer.
     """
 
@@ -29,6 +30,7 @@ class Job:
     folder: Path
     port: int
     count: int
+    control: int
     qos: int = 0
     durable: bool = False
     size: int = 10_000
@@ -56,6 +58,7 @@ class Engine:
     """How one engine is started and read.
 
     ``command`` writes the configuration and raises `Missing` where the engine cannot be had;
+    ``configure`` is asked again and again once it runs, until it is told the rest (True);
     ``rows`` are those of windows so far, ``counted`` a query for the sum of their counts and
     ``last_end`` one for the end of the newest, in seconds; ``reading`` takes an answer of the
     filter apart. One that only ``reads`` keeps nothing, and ends when it has read all.
@@ -63,6 +66,7 @@ class Engine:
 
     name: str
     command: Callable[[Job], Sequence[str]]
+    configure: Callable[[Job], bool] = lambda _: True
     rows: Callable[[Job], list[Row]] | None = None
     counted: str = ""
     last_end: str = ""

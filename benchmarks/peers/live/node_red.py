@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from benchmarks.data import TOPICS
 from benchmarks.peers import build
 from benchmarks.peers.live.engine import OUT, Engine, Job, Row, flat_reading
-from tests.servers.process import free_port
 
 _SETTINGS = """\
 module.exports = {
@@ -62,7 +61,7 @@ def _command(job: Job) -> Sequence[str]:
     if node is None:
         raise build.Missing("Node.js is not installed")
     program = build.build("node-red")
-    (job.folder / "settings.js").write_text(_SETTINGS % free_port())
+    (job.folder / "settings.js").write_text(_SETTINGS % job.control)
     (job.folder / "flows.json").write_text(json.dumps(_flow(job)))
     settings = ["--userDir", str(job.folder), "--settings", str(job.folder / "settings.js")]
     return [node, str(program), *settings, "flows.json"]

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from benchmarks.data import TOPICS
 from benchmarks.peers.live.engine import OUT, Engine, Job, Row, flat_reading
-from tests.servers.process import free_port
 
 _WINDOW = """\
 name: bench
@@ -58,7 +57,7 @@ def _command(job: Job) -> Sequence[str]:
         )
     )
     command = [sys.executable, "-m", "edgestream", "worker", str(path)]
-    command += ["--http", f"127.0.0.1:{free_port()}"]
+    command += ["--http", f"127.0.0.1:{job.control}"]
     return [*command, "--state-dir", str(job.folder / "state")]
 
 
