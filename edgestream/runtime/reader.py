@@ -54,6 +54,7 @@ class Reader:
         self._pending: set[asyncio.Future[None]] = set()
         self._pending_bytes = 0
         self._room = asyncio.Event()
+        self._broken: BaseException | None = None
 
     async def run(self) -> None:
         """Read until the source ends or the task is cancelled; raises `Fatal`, `StoreError`."""
@@ -109,6 +110,8 @@ class Reader:
             acknowledging.cancel()
 
     async def _accept(self, data: Payloads | Batch) -> None:
+        if self._broken is not None:
+            raise self._broken
         self._given += 1
         size = size_of(data)
         if self._journal is None:
@@ -140,7 +143,10 @@ class Reader:
             self._pending.discard(finished)
             self._pending_bytes -= size
             self._room.set()
-            if not finished.cancelled() and finished.exception() is None:
+            if finished.cancelled():
+                return
+            self._broken = finished.exception()
+            if self._broken is None:
                 self.durable(opening, index)
 
         future.add_done_callback(done)

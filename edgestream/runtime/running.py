@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgestream.clock import SECOND, Clock
 from edgestream.codecs.json import Json
@@ -175,18 +176,23 @@ class Running:
         await asyncio.gather(*self._reading, return_exceptions=True)
         task.stop()
 
+    async def _told_to_stop(self) -> None:
+        await self._stopping.wait()
+
     async def _finish_writing(
         self, children: _Children, writing: list[asyncio.Task[None]], grace: float
     ) -> None:
         for writer in self.writers.values():
             writer.finish()
-        limit = None if not self._stopping.is_set() else grace
-        done, late = await asyncio.wait(writing, timeout=limit)
-        for finished in done:
-            finished.result()
-        for unfinished in late:
-            unfinished.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        everything = asyncio.gather(*writing)
+        told = children.start(self._told_to_stop(), "stop while writing")
+        either: list[asyncio.Future[Any]] = [everything, told]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([everything], timeout=grace)
+        if everything.done():
+            everything.result()
+        everything.cancel()
+        await asyncio.gather(everything, return_exceptions=True)
         waiting = [name for name, writer in self.writers.items() if writer.sent < writer.head]
         if waiting:
             self.log.warning("%s: its last rows wait in the state file", ", ".join(waiting))

@@ -187,14 +187,14 @@ class Task:
                 await writer.room(limit)
                 self._held = False
 
-    def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> None:
+    def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> list[DeadLetter]:
         """Dead letters for rows that a sink will never take."""
         now = self._clock.wall()
-        for row, reason in error.reasons.items():
-            raw = json.dumps(batch.take(slice(row, row + 1)).rows()[0], default=str).encode()
-            self._letters.append(DeadLetter(now, sink, "write", "{}", reason, raw))
         self.dead_letters += len(error.reasons)
-        self._changed = True
+        return [
+            DeadLetter(now, sink, "write", "{}", reason, _as_json(batch, row))
+            for row, reason in error.reasons.items()
+        ]
 
     def _checkpoint_when_due(self) -> None:
         if self._flight is not None and self._flight.done():
@@ -251,3 +251,7 @@ class Task:
         if self._flight is not None:
             await self._flight
             self._flight = None
+
+
+def _as_json(batch: Batch, row: int) -> bytes:
+    return json.dumps(batch.take(slice(row, row + 1)).rows()[0], default=str).encode()

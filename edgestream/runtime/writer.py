@@ -23,12 +23,13 @@ from edgestream.runtime.inbox import size_of
 from edgestream.runtime.reader import missing_package
 from edgestream.runtime.status import StepStatus, Tap
 from edgestream.store.store import Store
+from edgestream.store.tables import DeadLetter
 
 IN_MEMORY = 8 * 1024 * 1024
 PAGE = 32
 
 T = TypeVar("T")
-Refuse = Callable[[str, Batch, Rejected], None]
+Refuse = Callable[[str, Batch, Rejected], list[DeadLetter]]
 
 
 class Writer:
@@ -177,7 +178,8 @@ class Writer:
             await self._trying(lambda: self.sink.write(batch), backoff)
         except Rejected as error:
             assert self.refuse is not None
-            self.refuse(self.name, batch, error)
+            # On disk before the flush: afterwards the sink says that all of the batch is done.
+            await self._store.bury(self.refuse(self.name, batch, error))
 
     async def _trying(self, call: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
         """The same call again for as long as it says `Retry`."""

@@ -263,3 +263,19 @@ async def test_a_column_that_never_comes_is_warned_of_once(
     warned = [record for record in caplog.records if "temprature" in record.getMessage()]
     assert len(warned) == 1
     assert "did you mean 'temperature'?" in warned[0].getMessage()
+
+
+async def test_a_pipeline_that_has_ended_stops_although_its_sink_is_gone(tmp_path: Path) -> None:
+    wire, table = Wire([[message("a", 1)]], ends=True), Table()
+    table.fail = [Disconnected("the database is down")] * 1_000_000
+    made = Running(pipeline(wire, Memory(table)), tmp_path, SystemClock())
+    task = asyncio.create_task(made.run(grace=0.2))
+    await until(lambda: made.task is not None and made.task.checkpoints > 0)
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    made.stop()
+    await asyncio.wait_for(task, 5)
+    table.fail = []
+    again = Running(pipeline(wire, Memory(table)), tmp_path, SystemClock())
+    await asyncio.wait_for(again.run(), 10)
+    assert [row["device"] for row in table.rows] == ["a"]
