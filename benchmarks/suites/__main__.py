@@ -1,0 +1,101 @@
+"""``python -m benchmarks.suites [SUITE…]``: run the queries, check the answers, print a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.suites import golden
+from benchmarks.suites.case import Missing, Rows, Suite
+from benchmarks.suites.compare import differences
+from benchmarks.suites.nexmark.suite import NEXMARK
+from benchmarks.suites.play import play
+
+SUITES = {suite.name: suite for suite in (NEXMARK,)}
+RESULTS = Path(__file__).parent.parent / "results"
+_SHOWN = 3
+_LINE = "{:8} {:38} {:>10} {:>10} {:>10}  {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One query once."""
+
+    suite: str
+    query: str
+    rows_in: int
+    rows_out: int
+    ns_per_event: float
+    verdict: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 1 if an answer is different."""
+    given = _parser().parse_args(arguments)
+    results: list[Result] = []
+    for name in given.suites or SUITES:
+        suite = SUITES[name]
+        print(f"\n{name}\n" + _LINE.format("query", "", "rows in", "rows out", "ns/event", ""))
+        results += _run(suite, given.rows or suite.large, given.queries, given.keep)
+    if given.save:
+        print(f"\nwritten to {_save(results)}")
+    return int(any(result.verdict == "DIFFERENT" for result in results))
+
+
+def _run(suite: Suite, count: int, chosen: Sequence[str], keep: Path | None) -> Iterator[Result]:
+    queries = [query for query in suite.queries if not chosen or query.name in chosen]
+    with tempfile.TemporaryDirectory(prefix="edgestream-suite-") as place:
+        folder = Path(place)
+        suite.generate(count, folder)
+        expected: dict[str, Rows] = {}
+        why = ""
+        try:
+            expected.update(suite.answers([query.name for query in queries], folder))
+        except Missing as missing:
+            why = str(missing)
+        for query in queries:
+            played = play(suite, query, folder)
+            wrong: list[str] = []
+            if query.name in expected:
+                if keep is not None:
+                    golden.write(keep / f"{query.name}.json", query, expected[query.name])
+                wrong = differences(query, expected[query.name], played.rows)
+            verdict = f"not checked: {why}" if why else "DIFFERENT" if wrong else "ok"
+            cost = played.cpu / count
+            result = Result(suite.name, query.name, count, len(played.rows), cost, verdict)
+            shown = (f"{count:,}", f"{len(played.rows):,}", f"{cost:,.0f}")
+            print(_LINE.format(query.name, query.title, *shown, verdict), flush=True)
+            for line in wrong[:_SHOWN]:
+                print(f"         {line}")
+            yield result
+
+
+def _save(results: Sequence[Result]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    path = RESULTS / f"suites-{now:%Y-%m-%d}.json"
+    about = {"when": f"{now:%Y-%m-%d}", "machine": platform.machine(), "python": sys.version}
+    made = {**about, "results": [asdict(result) for result in results]}
+    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.suites", description=__doc__)
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], metavar="SUITE")
+    parser.add_argument("--rows", type=int, metavar="N", help="how many rows; each has a default")
+    parser.add_argument("--queries", nargs="+", default=[], metavar="QUERY", help="only these")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the right answers there")
+    parser.add_argument("--save", action="store_true", help="write results/suites-DATE.json")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

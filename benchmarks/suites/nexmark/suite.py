@@ -1,0 +1,43 @@
+"""The queries of Nexmark that are here, and the columns of their answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.suites.case import Query, Rows, Suite
+from benchmarks.suites.nexmark.answers import answers
+from benchmarks.suites.nexmark.data import write
+
+
+def _per_bidder(rows: Rows) -> Rows:
+    """All windows of a bidder together: in which a bid falls depends on how fast we are."""
+    counts: Counter[object] = Counter()
+    for row in rows:
+        counts[row["bidder"]] += row["bids"]
+    return [{"bidder": bidder, "bids": bids} for bidder, bids in counts.items()]
+
+
+_BID = ("auction", "bidder", "price", "date_time", "extra")
+NEXMARK = Suite(
+    "nexmark",
+    Path(__file__).parent,
+    600,
+    200_000,
+    write,
+    answers,
+    (
+        Query("q0", "pass through", _BID),
+        Query("q1", "currency conversion", ("auction", "bidder", "date_time", "extra"), ("price",)),
+        Query("q2", "selection", ("auction", "price")),
+        Query("q11", "sessions of bidders", ("bidder", "window_start", "window_end", "bids")),
+        Query("q12", "windows of processing time", ("bidder", "bids"), fold=_per_bidder),
+        Query(
+            "q17",
+            "statistics of auctions",
+            ("auction", "window_start", "bids", "low_bids", "middle_bids", "high_bids"),
+            ("lowest", "highest", "average", "total"),
+        ),
+        Query("q18", "last bids", ("bidder", "auction", "price", "channel", "date_time")),
+    ),
+)
