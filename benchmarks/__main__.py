@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"the machine is busy (load {load:.1f}): ratios are good, figures are not\n")
+    if given.quick:
+        print("quick: a tenth of the data that the titles name\n")
     results: dict[str, list[Run]] = {}
     for name in given.cases or (QUICK if given.quick else CASES):
         results[name] = list(CASES[name].run(asked))
@@ -48,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="which; all where none is named")
     parser.add_argument("--list", action="store_true", help="name the cases and their peers")
     parser.add_argument("--peers", metavar="A,B", help="only these; '' is none")
-    parser.add_argument("--quick", action="store_true", help="a minute: little data, once, no Go")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data, once, no Go")
     parser.add_argument("--repetitions", type=int, metavar="N", help="default: 3, or 1 if quick")
     parser.add_argument("--save", action="store_true", help="write results/DATE.json and .svg")
     return parser
