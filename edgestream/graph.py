@@ -7,7 +7,7 @@ name is an error before anything runs) and tells each codec which columns are us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from edgestream.component import MAIN, Codec, Operator, Outputs, Sink, Source
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Time, Watermark
 from edgestream.operators.function import Use
+from edgestream.operators.protocols import Sided
 from edgestream.schema import ColumnKind, Schema
 from edgestream.spec import PipelineSpec
 
@@ -31,6 +32,9 @@ class Node:
     id: str
     operator: Operator
     inputs: list[str]
+    sides: dict[str, str] = field(default_factory=dict)
+    """What feeds the first step of a stream → what ``from:`` calls it."""
+    process_from: Callable[[str, Batch], Outputs] | None = None
     targets: dict[str, list[str]] = field(default_factory=dict)
     watermark: int = UNKNOWN
     rows_in: int = 0
@@ -79,7 +83,7 @@ class Graph:
         if port == MAIN:
             entry.rows_out += len(batch)
         for target in entry.targets.get(port, ()):
-            self._give(target, batch, arrived)
+            self._give(target, batch, arrived, f"{source}:{port}" if port else source)
         return arrived
 
     def advance(self, watermarks: Mapping[str, int]) -> Arrived:
@@ -94,20 +98,22 @@ class Graph:
                 self._emit(node, node.operator.advance(mark), arrived)
         return arrived
 
-    def _give(self, target: str, batch: Batch, arrived: Arrived) -> None:
+    def _give(self, target: str, batch: Batch, arrived: Arrived, giver: str) -> None:
         if target in self.exits:
             self.exits[target].rows_in += len(batch)
             arrived.append((target, batch))
             return
         node = self.nodes[target]
         node.rows_in += len(batch)
-        self._emit(node, node.operator.process(batch), arrived)
+        process = node.process_from
+        made = process(node.sides[giver], batch) if process else node.operator.process(batch)
+        self._emit(node, made, arrived)
 
     def _emit(self, node: Node, outputs: Outputs, arrived: Arrived) -> None:
         for port, batch in outputs:
             node.rows_out[port] = node.rows_out.get(port, 0) + len(batch)
             for target in node.targets.get(port, ()):
-                self._give(target, batch, arrived)
+                self._give(target, batch, arrived, f"{node.id}:{port}" if port else node.id)
 
     def gathered(self, source: str) -> bool:
         """Whether every way from a source to a sink goes through a step that gathers rows."""
@@ -140,8 +146,11 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     nodes: dict[str, Node] = {}
     for name in _in_order(spec):
         feeds = [_origin(spec, given) for given in spec.streams[name].inputs]
+        sides = dict(zip(feeds, spec.streams[name].inputs, strict=True))
         for index, step in enumerate(spec.streams[name].steps):
-            node = Node(f"{name}.{index}", step.fresh(), feeds)
+            node = Node(f"{name}.{index}", step.fresh(), feeds, {} if index else sides)
+            if isinstance(node.operator, Sided):
+                node.process_from = node.operator.process_from
             nodes[node.id] = node
             feeds = [node.id]
     exits = {
@@ -234,7 +243,11 @@ def _follow(graph: Graph) -> list[Problem]:
             path = (*path, receiver.component.about.name)
         try:
             if isinstance(receiver, Node):
-                schemas[receiver.id] = receiver.operator.infer(schema)
+                if isinstance(receiver.operator, Sided):
+                    known = {side: schemas[given] for given, side in receiver.sides.items()}
+                    schemas[receiver.id] = receiver.operator.infer_sides(known)
+                else:
+                    schemas[receiver.id] = receiver.operator.infer(schema)
                 for port in receiver.operator.ports:
                     schemas[f"{receiver.id}:{port}"] = receiver.operator.port_schema(port, schema)
                 keys[receiver.id] = receiver.operator.keys(keys.get(receiver.inputs[0], ()))
