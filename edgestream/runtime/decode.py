@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ def read(entry: Entry, data: Payloads | Batch, received: int) -> Read:
     good = None if decoded.good is None else np.asarray(decoded.good, np.int64)
     for name, rows in decoded.from_arrival.items():
         moment = np.timedelta64(received // 1_000, "us")
-        columns[name] = np.where(rows, columns[name] + moment, columns[name])
+        distance = cast("Array", columns[name])
+        columns[name] = np.where(rows, distance + moment, distance)
     for name, values in data.columns.items():
         column = as_column(values)
         columns[name] = column if good is None else column[good]
