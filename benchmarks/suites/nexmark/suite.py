@@ -30,8 +30,19 @@ NEXMARK = Suite(
         Query("q0", "pass through", _BID),
         Query("q1", "currency conversion", ("auction", "bidder", "date_time", "extra"), ("price",)),
         Query("q2", "selection", ("auction", "price")),
+        Query("q3", "local items", ("name", "city", "state", "id")),
+        Query("q4", "average prices of categories", ("category",), ("average",)),
+        Query("q5", "hot items", ("window_start", "window_end", "auction", "bids")),
+        Query("q7", "highest bids", ("window_start", "auction", "bidder", "price", "date_time")),
+        Query("q8", "new users", ("id", "name", "window_start")),
         Query("q11", "sessions of bidders", ("bidder", "window_start", "window_end", "bids")),
         Query("q12", "windows of processing time", ("bidder", "bids"), fold=_per_bidder),
+        Query(
+            "q14",
+            "calculation",
+            ("auction", "bidder", "part", "date_time", "extra", "letters"),
+            ("price",),
+        ),
         Query(
             "q17",
             "statistics of auctions",
@@ -39,5 +50,15 @@ NEXMARK = Suite(
             ("lowest", "highest", "average", "total"),
         ),
         Query("q18", "last bids", ("bidder", "auction", "price", "channel", "date_time")),
+        Query(
+            "q20",
+            "expanded bids",
+            ("auction", "bidder", "price", "date_time", "item_name", "initial_bid", "seller"),
+        ),
+        Query(
+            "q22",
+            "directories",
+            ("auction", "bidder", "price", "channel", "dir1", "dir2", "dir3"),
+        ),
     ),
 )
