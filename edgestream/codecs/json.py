@@ -7,7 +7,7 @@ from typing import cast
 
 from edgestream.batch import Batch
 from edgestream.codecs.columns import Declared, start
-from edgestream.codecs.json_decode import Reading
+from edgestream.codecs.engine import Engine, decoder
 from edgestream.codecs.json_encode import encode
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_spots import unusable
@@ -56,7 +56,7 @@ class Json(Codec):
         minimum=1,
         maximum=100,
     )
-    _reading: Reading | None = state()
+    _reading: Engine | None = state()
 
     def check(self) -> None:
         """No declared column may have a name that no field can have."""
@@ -87,7 +87,7 @@ class Json(Codec):
         if is_open:
             known = [start(name, None, kind) for name, kind in kinds.items() if not unusable(name)]
         layout = Layout(known, is_open=is_open, max_depth=self.max_depth)
-        self._reading = Reading(layout, nbytes(self.max_payload))
+        self._reading = decoder(layout, nbytes(self.max_payload))
 
     @property
     def absent(self) -> Mapping[str, str]:
@@ -110,7 +110,7 @@ class Json(Codec):
         """Go on with what was learnt before."""
         self._running().restore(saved)
 
-    def _running(self) -> Reading:
+    def _running(self) -> Engine:
         if self._reading is None:
             self.want(None, {})
         assert self._reading is not None

@@ -1,22 +1,16 @@
-"""From JSON payloads to columns: typed and fast, with a look in Python at whatever is new.
+"""From payloads that are objects to columns: typed and fast, with a look in Python at what is new.
 
-A chunk is read by a msgspec decoder typed for what is known, payload by payload. If any payload is
+A chunk is read by a decoder typed for what is known, payload by payload. If any payload is
 refused, each one of its chunk is read alone, and what does not fit is looked at in Python: it
-teaches the layout something, or is rejected with its reason.
-
-Payloads are never joined to be read as lines. Counting lines and objects is no guard: of
-``{"a":1} {"a":2}``, ``{"x":[``, ``{"a":3}`` and ``]}{"a":4}`` four lines give four objects, and
-the third, an honest one, is gone. To know that each payload begins and ends an object costs as
-much as joining saves (1,000 payloads: 16 ns of 240 each; 10: it takes twice as long).
+teaches the layout something, or is rejected with its reason. What the payloads are made of (JSON,
+MessagePack, CBOR) is the business of a `Form`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -35,18 +29,37 @@ FIRST_CHUNK = 64
 LOOKED_AT = 32
 """Objects whose field names are kept, to tell what a missing column might be called."""
 
-_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class Form(Protocol):
+    """What payloads are made of.
+
+    What the typed decoder takes, `object` must take too, and give the same.
+    """
+
+    codec: str
+
+    def decoder(self, row: type[msgspec.Struct]) -> Callable[[bytes], Any]:
+        """What reads a payload as a row, or refuses it."""
+
+    def clean(self, chunk: Sequence[bytes]) -> bool:
+        """Whether all payloads pass `check`, as far as that is known at once."""
+
+    def check(self, payload: bytes) -> None:
+        """Raise ValueError for what the decoder would not notice."""
+
+    def object(self, payload: bytes) -> dict[str, Any]:
+        """A payload as a dict of JSON values; ValueError if it is none."""
 
 
 class Reading:
     """The state of decoding: the layout, and the decoder and readers made for it."""
 
-    def __init__(self, layout: Layout, max_payload: int) -> None:
+    def __init__(self, layout: Layout, form: Form) -> None:
         """Begin with what is known of the layout."""
         self.layout = layout
-        self._max_payload = max_payload
-        self._syntax = msgspec.json.Decoder(msgspec.defstruct("Object", [])).decode
-        self._loads = json.JSONDecoder(parse_int=_whole).decode
+        self._form = form
         self._names: set[str] = set()
         self._looked_at = 0
         self._row: type[msgspec.Struct]
@@ -96,7 +109,7 @@ class Reading:
         """Go on with what was learnt before."""
         if saved.version != 1:
             raise ConfigError(
-                f"the state of the json codec has the unknown version {saved.version}"
+                f"the state of the {self._form.codec} codec has the unknown version {saved.version}"
             )
         self.layout.from_meta(saved.meta["fields"], saved.meta["columns"])
         self._build()
@@ -104,34 +117,18 @@ class Reading:
     def _build(self) -> None:
         """Make the decoder for what is known now."""
         self._row = self.layout.row_type()
-        self._typed = msgspec.json.Decoder(self._row).decode
+        self._typed = self._form.decoder(self._row)
         self._readers = self.layout.readers()
 
     def _read(self, chunk: Sequence[bytes], start: int, rejected: dict[int, str]) -> list[Any]:
         """The good rows of a chunk."""
-        clean = self._clean(chunk)
+        clean = self._form.clean(chunk)
         if clean:
             try:
                 return list(map(self._typed, chunk))
             except _REFUSALS:
                 return self._read_each(chunk, start, rejected, clean)
         return self._read_each(chunk, start, rejected, clean)
-
-    def _clean(self, chunk: Sequence[bytes]) -> bool:
-        """Whether all payloads are UTF-8 and none is too large.
-
-        The decoder would not notice bad text in fields that are not read.
-        """
-        text = b"\n".join(chunk)
-        if len(text) > self._max_payload and max(map(len, chunk)) > self._max_payload:
-            return False
-        if text.isascii():
-            return True
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return False
-        return True
 
     def _read_each(
         self, chunk: Sequence[bytes], start: int, rejected: dict[int, str], clean: bool
@@ -141,10 +138,11 @@ class Reading:
         changed = False
         for index, payload in enumerate(chunk, start):
             try:
-                text = "" if clean else self._checked(payload)
+                if not clean:
+                    self._form.check(payload)
                 row = self._try(payload)
                 if row is None:
-                    row = self._object(payload, text or self._checked(payload))
+                    row = self._form.object(payload)
                     changed = self.layout.learn(row) or changed
             except ValueError as error:
                 rejected[index] = str(error)
@@ -167,54 +165,11 @@ class Reading:
         except _REFUSALS:
             return None
 
-    def _checked(self, payload: bytes) -> str:
-        """The text of a payload; ValueError if it is too large or not UTF-8."""
-        if len(payload) > self._max_payload:
-            raise ValueError(f"{len(payload)} bytes are more than max_payload")
-        if not payload.strip():
-            raise ValueError("the payload is empty")
-        try:
-            return payload.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"not UTF-8: byte 0x{payload[error.start]:02x} (byte {error.start})"
-            ) from error
-
-    def _object(self, payload: bytes, text: str) -> dict[str, Any]:
-        """A payload as a dict; ValueError if it is none."""
-        try:
-            if not payload.lstrip().startswith(b"{"):
-                msgspec.json.decode(payload)
-                raise ValueError(_no_object(text.strip()))
-            self._syntax(payload)
-            value = self._loads(text)
-        except msgspec.DecodeError as error:
-            what = str(error).removeprefix("JSON is malformed: ")
-            raise ValueError(f"not JSON: {what[:1].lower()}{what[1:]}") from None
-        except RecursionError:
-            raise ValueError("nested too deep to be read") from None
-        assert isinstance(value, dict)
-        return value
-
     def _look_at(self, chunk: Sequence[bytes], start: int, rejected: Mapping[int, str]) -> None:
         """Keep the field names of a few objects."""
         for index, payload in enumerate(chunk, start):
             if index in rejected or self._looked_at >= LOOKED_AT:
                 continue
             self._looked_at += 1
-            with contextlib.suppress(RecursionError):  # deep in a field that is not read
-                self._names.update(names(self._loads(payload.decode())))
-
-
-def _whole(digits: str) -> int | float:
-    """A whole number; infinity where it has more digits than any float."""
-    if len(digits) <= 400:
-        return int(digits)
-    return -math.inf if digits.startswith("-") else math.inf
-
-
-def _no_object(text: str) -> str:
-    if text.startswith("["):
-        return "a list at the top: send its objects one by one, each as a payload of its own"
-    shown = "a text" if text.startswith('"') else text[:40]
-    return f"{shown} at the top, not an object with named fields"
+            with contextlib.suppress(ValueError):  # deep in a field that is not read
+                self._names.update(names(self._form.object(payload)))

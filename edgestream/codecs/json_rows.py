@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
@@ -17,7 +18,7 @@ Reader: TypeAlias = Callable[[Rows], list[Any]]
 
 _TYPES: Mapping[str, Any] = {
     "int": Annotated[int, msgspec.Meta(ge=LOWEST, le=HIGHEST)],
-    "float": float,
+    "float": Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)],
     "bool": bool,
     "string": str,
     "array": list,
