@@ -67,7 +67,9 @@ class Explode(Operator):
         help="The items' own event time: the name of a field, or {field, unit}.",
         example="{field: ts, unit: ms}",
     )
-    index: str = option(default="", help="The name of a column for the place in the list, from 0 on.")
+    index: str = option(
+        default="", help="The name of a column for the place in the list, from 0 on."
+    )
     max_items: int = option(
         default=10_000, help="A row with a longer list is rejected as a whole.", minimum=1
     )

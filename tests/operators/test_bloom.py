@@ -85,7 +85,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(EVENTS, st.sampled_from([["device"], ["device", "frame"]]), st.sampled_from([None, 10]))
 def test_as_one_row_at_a_time(events, by, reset):
     bloom = Bloom(by=by, capacity=10_000, error=0.00001, reset=reset and f"{reset}s")
@@ -95,7 +95,7 @@ def test_as_one_row_at_a_time(events, by, reset):
     assert left.get("seen", []) == seen
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
 def test_cuts_do_not_matter_where_keys_are_mistaken_for_each_other(ids):
     batch = Batch({"id": np.array(ids)}, np.zeros(len(ids), np.int64))

@@ -128,7 +128,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(EVENTS, st.sampled_from([["device"], ["device", "frame"], ["frame"]]))
 def test_as_one_row_at_a_time(events, by):
     left = check_operator(Dedupe(by=by, within="10s"), events)

@@ -214,7 +214,7 @@ WAYS = [
 ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(EVENTS, st.sampled_from(WAYS), st.sampled_from(["inner", "left"]))
 def test_as_two_loops_over_all_rows(events, way, kind):
     options = {**way, "kind": kind}
@@ -224,7 +224,7 @@ def test_as_two_loops_over_all_rows(events, way, kind):
     assert sorted(made, key=repr) == sorted(reference(events, options), key=repr)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(EVENTS, st.sampled_from(WAYS), st.sampled_from(["inner", "left"]))
 def test_what_leaves_is_never_late_for_the_next_step(events, way, kind):
     operator, mark = join(**way, kind=kind), UNKNOWN
