@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from benchmarks.suites.case import Query, Rows, Suite
 from edgestream.cli.load import load_spec
 from edgestream.clock import SystemClock
 from edgestream.runtime.running import Running
+from edgestream.spec import PipelineSpec
 
 ALLOWED = ("benchmarks.suites",)
 """What ``use:`` may import in the pipelines of the suites."""
@@ -32,23 +34,37 @@ class Played:
 
 def play(suite: Suite, query: Query, folder: Path) -> Played:
     """Run a query over the data in ``folder``; raises what stops the pipeline."""
-    answers = folder / f"{query.name}.ndjson"
     state = folder / "state"
-    for old in folder.glob(f"{query.name}.ndjson*"):
+    for old in [*folder.glob(f"{query.name}.ndjson*"), *folder.glob(f"{query.name}.db*")]:
         old.unlink()
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir()
-    with _environment(SUITE=str(folder)):
-        spec = load_spec(suite.pipeline(query), ALLOWED, tests=False)
-        running = Running(spec, state, SystemClock(), ALLOWED)
+    spec = load(suite, query, folder)
+    running = Running(spec, state, SystemClock(), ALLOWED)
     gc.collect()
     before = time.process_time_ns()
     asyncio.run(running.run())
     cpu = time.process_time_ns() - before
     if running.task is not None and running.task.dead_letters:
         raise RuntimeError(f"{query.name}: {running.task.dead_letters} dead letters")
-    text = answers.read_text(encoding="utf-8") if answers.exists() else ""
-    return Played([json.loads(line) for line in text.splitlines()], cpu)
+    return Played(_rows(folder / query.name), cpu)
+
+
+def load(suite: Suite, query: Query, folder: Path) -> PipelineSpec:
+    """The pipeline of a query over the data in ``folder``, checked as a worker does."""
+    with _environment(SUITE=str(folder), TABLES=str(suite.folder)):
+        return load_spec(suite.pipeline(query), ALLOWED)
+
+
+def _rows(path: Path) -> Rows:
+    """What a pipeline left in a file or a database of this name."""
+    file, database = path.with_suffix(".ndjson"), path.with_suffix(".db")
+    if database.exists():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute("SELECT * FROM answers")]
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 @contextlib.contextmanager

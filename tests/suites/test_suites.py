@@ -11,8 +11,7 @@ from benchmarks.suites import golden
 from benchmarks.suites.__main__ import SUITES
 from benchmarks.suites.case import Missing, Query, Rows, Suite
 from benchmarks.suites.compare import differences
-from benchmarks.suites.play import ALLOWED, play
-from edgestream.cli.load import load_spec
+from benchmarks.suites.play import ALLOWED, load, play
 from edgestream.scenario import Scenario
 from edgestream.spec import PipelineSpec
 from edgestream.testing.scenarios import run_scenario
@@ -31,7 +30,7 @@ def in_files() -> list[object]:
     """All tests in the pipeline files."""
     found: list[object] = []
     for suite, query in QUERIES:
-        spec = load_spec(suite.pipeline(query), ALLOWED)
+        spec = load(suite, query, Path())
         assert spec.tests, f"{suite.pipeline(query)} has no tests"
         found += [pytest.param(spec, test, id=f"{spec.name}: {test.name}") for test in spec.tests]
     return found
