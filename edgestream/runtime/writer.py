@@ -27,6 +27,8 @@ from edgestream.store.tables import DeadLetter
 
 IN_MEMORY = 8 * 1024 * 1024
 PAGE = 32
+GATHER = 0.1
+"""Seconds between the flushes of best effort."""
 
 T = TypeVar("T")
 Refuse = Callable[[str, Batch, Rejected], list[DeadLetter]]
@@ -62,6 +64,7 @@ class Writer:
         self._queue: deque[tuple[int, Batch]] = deque()
         self._queued = 0
         self._sizes: deque[tuple[int, int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._more = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
@@ -141,25 +144,37 @@ class Writer:
             self._queued = 0
 
     async def _deliver(self, backoff: Backoff) -> None:
-        while True:
-            group = await self._next()
-            if not group:
-                return
+        while (group := await self._next()) is not None:
             for _, batch in group:
                 await self._write(batch, backoff)
-            last = group[-1][0]
-            token = Token(self._store_id, last) if self._spooled else None
-            flush = functools.partial(self.sink.flush, token)
-            await self._trying(flush, backoff)
+            last = group[-1][0] if group else self.sent
+            if self._spooled or not group:
+                token = Token(self._store_id, last) if self._spooled else None
+                flush = functools.partial(self.sink.flush, token)
+                await self._trying(flush, backoff)
+            else:
+                self._flush_later()
             backoff.reset()
             self._delivered(last)
             if self._spooled and self.sink.delivery != "transactional":
                 await self._store.delivered(self.name, last)
             self._restart()
 
-    async def _next(self) -> list[tuple[int, Batch]]:
-        """The next batches after ``sent``: from memory, else from the state file."""
+    def _flush_later(self) -> None:
+        """Best effort flushes ten times a second, whatever comes: nothing waits for a token."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER, self._more.set)
+
+    async def _next(self) -> list[tuple[int, Batch]] | None:
+        """The next batches after ``sent``; none, where only a flush is due; None at the end."""
         while True:
+            due = self._timer is not None and (
+                self._timer.when() <= asyncio.get_running_loop().time()
+                or (self._closing and not self._queue)
+            )
+            if due:
+                self._timer = None
+                return []
             if self._queue:
                 return list(islice(self._queue, PAGE))
             if self._spooled and self.sent < self.head:
@@ -169,7 +184,7 @@ class Writer:
                 self._delivered(self.head)
                 continue
             if self._closing:
-                return []
+                return None
             self._more.clear()
             await self._more.wait()
 

@@ -162,10 +162,13 @@ class MqttSink(Sink):
         await _answer(client, lambda: not len(outgoing))
 
     async def flush(self, token: Token | None) -> None:
-        """With QoS 0, wait until the broker has read everything; with QoS 1 it has answered."""
+        """With QoS 0, wait until the broker has read everything; with QoS 1 it has answered.
+
+        Best effort (no token) waits for nothing.
+        """
         client = self._connected()
         client.alive()
-        if not self.qos:
+        if not self.qos and token is not None:
             pongs = client.pongs
             client.ping()
             await _answer(client, lambda: client.pongs > pongs)

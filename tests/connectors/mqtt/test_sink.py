@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgestream import ConfigError, Disconnected, Rejected, from_rows
+from edgestream import ConfigError, Disconnected, Rejected, Token, from_rows
 from edgestream.testing.connectors import batch, check_sink, context
 from edgestream_connectors.mqtt import MqttSink
 from tests.connectors.mqtt.other_side import paho, scripted
@@ -163,7 +163,7 @@ async def test_a_lost_connection(qos: int) -> None:
         with pytest.raises(Disconnected):
             await written(sink)
         with pytest.raises(Disconnected):
-            await sink.flush(None)
+            await sink.flush(Token("store", 1))
         await sink.close()
         with pytest.raises(Disconnected, match="not open"):
             await sink.write(batch([1]))
