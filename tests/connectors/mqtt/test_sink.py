@@ -76,7 +76,7 @@ async def test_rows_become_json_objects(
         await sink.open(context(place))
         await sink.write(rows)
         await sink.write(batch([]))
-        await sink.flush(None)
+        await sink.flush(Token("store", 1))
         await sink.close()
         got = await asyncio.to_thread(other.take, 300)
     assert [message.topic for message in got] == [f"{place}/d{i}" for i in range(300)]
@@ -100,7 +100,7 @@ async def test_no_more_in_flight_than_the_broker_allows(narrow: Mosquitto, place
     with paho(narrow.port) as other:
         other.subscribe(f"{place}/#", 0)
         await sink.write(batch(list(range(500))))
-        await sink.flush(None)
+        await sink.flush(Token("store", 1))
         got = await asyncio.to_thread(other.take, 500)
     await sink.close()
     assert len({message.topic for message in got}) == 500
@@ -112,7 +112,7 @@ async def test_too_large_for_the_broker(narrow: Mosquitto, place: str) -> None:
     rows = from_rows([{"text": "small"}, {"text": "x" * 5000}, {"text": "small"}])
     with pytest.raises(Rejected) as caught:
         await sink.write(rows)
-    await sink.flush(None)
+    await sink.flush(Token("store", 1))
     await sink.close()
     assert set(caught.value.reasons) == {1}
     assert "larger than the broker takes (2000 bytes)" in caught.value.reasons[1]
@@ -128,7 +128,7 @@ async def test_a_publish_that_the_broker_refuses_is_a_rejected_row() -> None:
         with pytest.raises(Rejected) as caught:
             await sink.write(rows)
         await sink.write(rows.take([0]))
-        await sink.flush(None)
+        await sink.flush(Token("store", 1))
         await sink.close()
     assert set(caught.value.reasons) == {1}
     assert "the server refused it: not authorised" in caught.value.reasons[1]
@@ -151,7 +151,7 @@ async def test_brokers_that_allow_less(connack: bytes, fields: dict[str, Any], w
 
 async def written(sink: MqttSink) -> None:
     await sink.write(batch([1, 2]))
-    await sink.flush(None)
+    await sink.flush(Token("store", 1))
 
 
 @pytest.mark.parametrize("qos", [0, 1])
