@@ -54,8 +54,8 @@ from edgestream.schema import ColumnKind, Schema
 if TYPE_CHECKING:
     from edgestream.aggregate import (
         Aggregate,
-        all,
-        any,
+        all,  # noqa: A004 - the words of the grammar
+        any,  # noqa: A004
         argmax,
         argmin,
         collect,
