@@ -17,9 +17,10 @@ from benchmarks.suites.case import Missing, Rows, Suite
 from benchmarks.suites.compare import differences
 from benchmarks.suites.nexmark.suite import NEXMARK
 from benchmarks.suites.play import play
+from benchmarks.suites.riotbench.suite import RIOTBENCH
 from benchmarks.suites.theodolite.suite import THEODOLITE
 
-SUITES = {suite.name: suite for suite in (THEODOLITE, NEXMARK)}
+SUITES = {suite.name: suite for suite in (THEODOLITE, RIOTBENCH, NEXMARK)}
 RESULTS = Path(__file__).parent.parent / "results"
 _SHOWN = 3
 _LINE = "{:8} {:38} {:>10} {:>10} {:>10}  {}"

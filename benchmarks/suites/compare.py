@@ -32,8 +32,8 @@ def differences(query: Query, expected: Iterable[Row], found: Rows) -> list[str]
 def _grouped(query: Query, rows: Iterable[Row]) -> dict[_Key, list[_Key]]:
     groups: dict[_Key, list[_Key]] = {}
     for row in rows:
-        key = tuple(plain(row[name]) for name in query.exact)
-        groups.setdefault(key, []).append(tuple(plain(row[name]) for name in query.close))
+        key = tuple(plain(row.get(name)) for name in query.exact)
+        groups.setdefault(key, []).append(tuple(plain(row.get(name)) for name in query.close))
     return {key: sorted(group, key=_order) for key, group in groups.items()}
 
 

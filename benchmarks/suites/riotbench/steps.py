@@ -1,0 +1,60 @@
+"""What the applications need that no step says: SenML records, and two trained models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgestream as es
+from benchmarks.suites.riotbench.data import BOUNDS, UNITS
+from edgestream import Batch
+
+
+@es.operator
+def senml(batch: Batch) -> Batch:
+    """The values of a row as a SenML pack (RFC 8428), as text in the column ``senml``."""
+    seconds = (batch.times // 1_000_000_000).tolist()
+    stations = es.to_python(batch["station"])
+    values = zip(*(es.to_python(batch[name]) for name in BOUNDS), strict=True)
+    packs = []
+    for station, time, row in zip(stations, seconds, values, strict=True):
+        records: list[dict[str, Any]] = [
+            {"n": name, "u": UNITS[name], "v": value}
+            for name, value in zip(BOUNDS, row, strict=True)
+            if value is not None
+        ]
+        packs.append(json.dumps([{"bn": f"urn:dev:{station}:", "bt": time}, *records]))
+    return batch.with_columns(senml=packs)
+
+
+@es.operator
+def classify(batch: Batch, tree: Mapping[str, Any], to: str = "class") -> Batch:
+    """A decision tree: each branch names a column and a bound, and what stands below and above it.
+
+    A row without the value goes above.
+    """
+    labels = np.empty(len(batch), object)
+    pending: list[tuple[Any, NDArray[np.bool_]]] = [(tree, np.ones(len(batch), bool))]
+    while pending:
+        node, rows = pending.pop()
+        if isinstance(node, Mapping):
+            below = rows & (np.asarray(batch[node["column"]], np.float64) < node["bound"])
+            pending += [(node["below"], below), (node["above"], rows & ~below)]
+        else:
+            labels[rows] = node
+    return batch.with_columns(**{to: labels.tolist()})
+
+
+@es.operator
+def regress(
+    batch: Batch, weights: Mapping[str, float], intercept: float, to: str = "predicted"
+) -> Batch:
+    """A linear model of several columns."""
+    total = np.full(len(batch), intercept)
+    for name, weight in weights.items():
+        total += np.asarray(batch[name], np.float64) * weight
+    return batch.with_columns(**{to: total})
