@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from edgestream.batch import Batch
-from edgestream.codecs.columns import Declared, start
+from edgestream.codecs.columns import Declared
 from edgestream.codecs.engine import Engine, decoder
 from edgestream.codecs.json_encode import encode
-from edgestream.codecs.json_layout import Layout
+from edgestream.codecs.json_layout import wanted_layout
 from edgestream.codecs.json_spots import unusable
 from edgestream.component import Codec, Decoded, State, component
 from edgestream.config.fields import option, state
@@ -76,17 +76,7 @@ class Json(Codec):
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
-        declared = self.columns or {}
-        if columns is not None:
-            unknown = sorted(name for name in columns if unusable(name))
-            if unknown:
-                raise ConfigError(f"no field of a JSON object can give the column {unknown[0]!r}")
-        is_open = columns is None and self.columns is None
-        wanted = declared if columns is None else sorted(columns)
-        known = [start(name, declared.get(name), kinds.get(name, "any")) for name in wanted]
-        if is_open:
-            known = [start(name, None, kind) for name, kind in kinds.items() if not unusable(name)]
-        layout = Layout(known, is_open=is_open, max_depth=self.max_depth)
+        layout = wanted_layout(columns, self.columns, kinds, self.max_depth)
         self._reading = decoder(layout, nbytes(self.max_payload))
 
     @property

@@ -9,7 +9,7 @@ MessagePack, CBOR) is the business of a `Form`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +19,6 @@ from edgestream.batch import Array
 from edgestream.codecs.columns import join, piece, to_meta
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_rows import Reader
-from edgestream.codecs.json_spots import names
 from edgestream.component import Decoded, State
 from edgestream.errors import ConfigError, did_you_mean
 
@@ -50,7 +49,10 @@ class Form(Protocol):
         """Raise ValueError for what the decoder would not notice."""
 
     def object(self, payload: bytes) -> dict[str, Any]:
-        """A payload as a dict of JSON values; ValueError if it is none."""
+        """The wanted fields of a payload as JSON values; ValueError if it is no object."""
+
+    def names(self, payload: bytes) -> Iterable[str]:
+        """The names of all columns that a payload could give."""
 
 
 class Reading:
@@ -172,4 +174,4 @@ class Reading:
                 continue
             self._looked_at += 1
             with contextlib.suppress(ValueError):  # deep in a field that is not read
-                self._names.update(names(self._form.object(payload)))
+                self._names.update(self._form.names(payload))

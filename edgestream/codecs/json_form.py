@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+
+from edgestream.codecs.json_spots import names
 
 
 class JsonForm:
@@ -67,6 +69,10 @@ class JsonForm:
             raise ValueError("nested too deep to be read") from None
         assert isinstance(value, dict)
         return value
+
+    def names(self, payload: bytes) -> Iterable[str]:
+        """The names of all columns that a payload could give."""
+        return names(self.object(payload))
 
     def _text(self, payload: bytes) -> str:
         if len(payload) > self._max_payload:

@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
-from edgestream.codecs.columns import Kind, Learnt, fit, from_meta, unfit
+from edgestream.codecs.columns import Declared, Kind, Learnt, fit, from_meta, start, unfit
 from edgestream.codecs.json_rows import Reader, combined, leaves, reader, row_type
 from edgestream.codecs.json_spots import Path, Spot, spellings, unusable, walk
+from edgestream.errors import ConfigError
+from edgestream.schema import ColumnKind
 
 MAX_FIELDS = 1024
 MAX_NAME = 256
@@ -173,6 +175,26 @@ class Layout:
         for path, _, seen, _ in known:
             spot = spots.get(path, Spot())
             spot.seen = seen and spot.column is not None and spot.column.kind is not None
+
+
+def wanted_layout(
+    columns: frozenset[str] | None,
+    declared: Mapping[str, Declared | None] | None,
+    kinds: Mapping[str, ColumnKind],
+    max_depth: int,
+) -> Layout:
+    """The layout of the wanted columns, or of all: those that are declared, else any that come."""
+    if columns is not None:
+        unknown = sorted(name for name in columns if unusable(name))
+        if unknown:
+            raise ConfigError(f"no field of an object can give the column {unknown[0]!r}")
+    known = declared or {}
+    if columns is None and declared is None:
+        learnt = [start(name, None, kind) for name, kind in kinds.items() if not unusable(name)]
+        return Layout(learnt, is_open=True, max_depth=max_depth)
+    wanted = known if columns is None else sorted(columns)
+    learnt = [start(name, known.get(name), kinds.get(name, "any")) for name in wanted]
+    return Layout(learnt, is_open=False, max_depth=max_depth)
 
 
 def _refuse_infinite(name: str, values: list[Any]) -> None:

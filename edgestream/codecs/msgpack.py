@@ -1,0 +1,106 @@
+"""MessagePack: what JSON says, in fewer bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from edgestream.batch import Batch
+from edgestream.codecs.columns import Declared
+from edgestream.codecs.json_decode import Reading
+from edgestream.codecs.json_layout import wanted_layout
+from edgestream.codecs.msgpack_form import MsgpackForm
+from edgestream.codecs.names import declared, refuse_names, values_of
+from edgestream.component import Codec, Decoded, State, component
+from edgestream.config.fields import option, state
+from edgestream.config.values import Size, nbytes
+from edgestream.errors import ConfigError, Problem
+from edgestream.schema import ColumnKind, Schema
+
+
+@component(
+    "msgpack",
+    examples=(
+        "decode: msgpack",
+        "decode: {msgpack: {columns: [device, ts, temperature], arrays: true}}",
+        "decode: {msgpack: {columns: {device: string, temperature: float}}}",
+    ),
+)
+class Msgpack(Codec):
+    """One MessagePack map a payload; its fields become columns.
+
+    Everything is as with `json`: fields within fields are named with a dot, lists become their
+    JSON text, kinds are learnt or declared with ``columns``, and what does not fit is rejected.
+    NaN is missing. Bytes and extension types in a field that is read are rejected, and so is a
+    field name that is not text; fields that are not read are passed over unseen.
+
+    With ``arrays`` a payload is an array of the ``columns`` in their order.
+    """
+
+    columns: Sequence[str] | Mapping[str, Declared] | None = option(
+        default=None,
+        help="The names of the columns, or names and float, int, bool or string.",
+        example="[device, temperature]",
+    )
+    arrays: bool = option(
+        default=False, help="Whether a payload is an array of the columns in their order."
+    )
+    max_payload: Size = option(
+        default="256KiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
+    )
+    max_depth: int = option(
+        default=32, help="Maps within maps deeper than this are rejected.", minimum=1, maximum=100
+    )
+    _reading: Reading | None = state()
+
+    def check(self) -> None:
+        """Columns have usable names; arrays need them."""
+        refuse_names(self.columns)
+        if self.arrays and not self.columns:
+            raise ConfigError(Problem("give columns: their names in order", ("arrays",)))
+
+    def schema(self) -> Schema:
+        """The columns, where they are given."""
+        known = declared(self.columns)
+        if known is None:
+            return Schema.unknown()
+        return Schema.of_kinds({name: kind or "any" for name, kind in known.items()})
+
+    def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
+        """Read only ``columns`` from now on; what was learnt before is forgotten."""
+        layout = wanted_layout(columns, declared(self.columns), kinds, self.max_depth)
+        items = tuple(self.columns or ()) if self.arrays else None
+        self._reading = Reading(layout, MsgpackForm(layout, nbytes(self.max_payload), items))
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Columns that are wanted but never came, with the nearest names that did."""
+        return self._running().absent()
+
+    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
+        return self._running().decode(payloads)
+
+    def encode(self, batch: Batch) -> list[bytes]:
+        """One map a row, or one array: missing is nil, times are RFC 3339 in UTC."""
+        write = msgspec.msgpack.Encoder().encode
+        lists = values_of(batch, self.columns if self.arrays else None)
+        rows = zip(*lists.values(), strict=True) if lists else iter([()] * len(batch))
+        if self.arrays:
+            return [write(row) for row in rows]
+        return [write(dict(zip(lists, row, strict=True))) for row in rows]
+
+    def snapshot(self) -> State | None:
+        """What it learnt from the data."""
+        return self._running().snapshot()
+
+    def restore(self, saved: State) -> None:
+        """Go on with what was learnt before."""
+        self._running().restore(saved)
+
+    def _running(self) -> Reading:
+        if self._reading is None:
+            self.want(None, {})
+        assert self._reading is not None
+        return self._reading
