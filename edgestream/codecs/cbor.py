@@ -32,8 +32,9 @@ class Cbor(Codec):
     JSON text, kinds are learnt or declared with ``columns``, and what does not fit is rejected.
     Byte strings become hex text; NaN and undefined are missing.
 
-    A payload is rejected if a tag is anywhere in it (but for the one that says that this is CBOR),
-    a field name that is not text, or a simple value of no known meaning.
+    A payload is rejected if a tag is anywhere in it (but for the one at its start that says that
+    this is CBOR). Field names that are not text, and simple values of no known meaning, are
+    rejected in what is read.
     """
 
     columns: Mapping[str, Declared] | None = option(
@@ -62,7 +63,7 @@ class Cbor(Codec):
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         layout = wanted_layout(columns, declared(self.columns), kinds, self.max_depth)
-        self._reading = Reading(layout, CborForm(nbytes(self.max_payload), self.max_depth))
+        self._reading = Reading(layout, CborForm(layout, nbytes(self.max_payload), self.max_depth))
 
     @property
     def absent(self) -> Mapping[str, str]:

@@ -6,13 +6,16 @@ any size and references that make cycles. ``cbor2`` is imported when the first p
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
 
+from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_spots import names
 from edgestream.codecs.packages import missing
 
@@ -33,39 +36,75 @@ class _NoTags(dict[int, Callable[..., NoReturn]]):
         return refuse
 
 
-def load(payload: bytes, max_depth: int, *, text_keys: bool) -> Any:
-    """The one value that a payload is, without tags; ValueError if it is none.
+class Loader:
+    """Reads the one value that a payload is, without tags.
 
-    The decoder reads past whatever follows a value, so the payload is read as the first item of
-    an array whose second is a mark.
+    The decoder reads past whatever follows a value, so a payload is read as the first item of an
+    array whose second is a mark.
     """
-    try:
-        import cbor2  # noqa: PLC0415 - only pipelines that read CBOR need it
-    except ImportError as error:
-        raise missing("cbor", error) from error
-    body = payload.removeprefix(PREFIX)
-    if not body:
-        raise ValueError("the payload is empty")
-    if _MARKED[1:] in body:
-        raise ValueError("not CBOR: the mark of its end is in it")
-    try:
-        items = cbor2.loads(
-            _PAIR + body + _MARKED,
-            semantic_decoders=_NoTags(),
-            max_depth=max_depth + 1,
-            strict_hashable_types=text_keys,
-        )
-    except cbor2.CBORError as error:
-        raise ValueError(_reason(error, max_depth)) from None
-    except (OverflowError, MemoryError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"not CBOR: {error}") from None
-    if items[1] != _MARK or type(items[1]) is not int:
-        raise ValueError("not CBOR: something follows the value")
-    return items[0]
+
+    def __init__(self, max_depth: int, *, text_keys: bool) -> None:
+        """``text_keys`` refuses field names that are numbers."""
+        self._max_depth = max_depth
+        self._options: dict[str, Any] = {
+            "semantic_decoders": _NoTags(),
+            "max_depth": max_depth + 1,
+            "strict_hashable_types": text_keys,
+        }
+        self._loads: Callable[[bytes], Any] | None = None
+        self._errors: tuple[type[Exception], ...] = ()
+
+    def load(self, payload: bytes) -> Any:
+        """The value; ValueError if there is none, or more than one."""
+        if self._loads is None:
+            self._loads = self._begin()
+        body = payload.removeprefix(PREFIX)
+        if not body:
+            raise ValueError("the payload is empty")
+        try:
+            if _MARKED[1:] in body:
+                return self._alone(body)
+            value, mark = self._loads(_PAIR + body + _MARKED)
+        except self._errors as error:
+            raise ValueError(_reason(error, self._max_depth)) from None
+        if mark != _MARK or type(mark) is not int:
+            raise ValueError("not CBOR: something follows the value")
+        return value
+
+    def _alone(self, body: bytes) -> Any:
+        """A value in which the mark itself occurs: slower, its end is looked for."""
+        import cbor2  # noqa: PLC0415 - it was imported before
+
+        decoder = cbor2.CBORDecoder(io.BytesIO(body), **self._options)
+        value = decoder.decode()
+        try:
+            decoder.read(1)
+        except cbor2.CBORDecodeEOF:
+            return value
+        raise ValueError("something follows the value")
+
+    def _begin(self) -> Callable[[bytes], Any]:
+        try:
+            import cbor2  # noqa: PLC0415 - only pipelines that read CBOR need it
+        except ImportError as error:
+            raise missing("cbor", error) from error
+        others = (OverflowError, MemoryError, RecursionError, TypeError, ValueError)
+        self._errors = (cbor2.CBORError, *others)
+        return functools.partial(cbor2.loads, **self._options)
 
 
-def plain(name: str, value: Any) -> Any:
-    """A JSON value, bytes as hex; NaN and undefined are missing. ValueError for what is none."""
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """A value that JSON has no word for: it fits no column, and does no harm if it is not read."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def plain(value: Any) -> Any:
+    """A JSON value, bytes as hex; NaN and undefined are missing."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -73,22 +112,13 @@ def plain(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list):
-        return [plain(name, item) for item in value]
+        items = [plain(item) for item in value]
+        return next((item for item in items if isinstance(item, Strange)), items)
     if isinstance(value, dict):
-        return plain_map(value)
-    if type(value).__name__ == "UndefinedType":
-        return None
-    raise ValueError(f"{name}: a simple value that has no meaning")
-
-
-def plain_map(value: Mapping[Any, Any]) -> dict[str, Any]:
-    """A map with all within as JSON values."""
-    made: dict[str, Any] = {}
-    for key, inner in value.items():
-        if not isinstance(key, str):
-            raise ValueError(f"the field name {str(key)[:40]} is not text")
-        made[key] = plain(key, inner)
-    return made
+        if not all(isinstance(key, str) for key in value):
+            return Strange("a map with field names that are not text")
+        return {key: plain(inner) for key, inner in value.items()}
+    return None if type(value).__name__ == "UndefinedType" else Strange("a simple value")
 
 
 class CborForm:
@@ -96,18 +126,24 @@ class CborForm:
 
     codec = "cbor"
 
-    def __init__(self, max_payload: int, max_depth: int) -> None:
+    def __init__(self, layout: Layout, max_payload: int, max_depth: int) -> None:
         """Larger payloads are not read, and no deeper ones."""
+        self._layout = layout
         self._max_payload = max_payload
-        self._max_depth = max_depth
+        self._load = Loader(max_depth, text_keys=True).load
 
     def decoder(self, row: type[msgspec.Struct]) -> Callable[[bytes], Any]:
-        """What reads a payload as a row, or refuses it."""
-        return lambda payload: msgspec.convert(self.object(payload), row)
+        """What reads a payload as a row, or refuses it; lists are looked at in Python, always."""
+        load = self._load
+        if any(column.kind == "array" for column in self._layout.columns.values()):
+            return lambda payload: msgspec.convert(self.object(payload), row)
+        return lambda payload: msgspec.convert(load(payload), row)
 
     def clean(self, chunk: Sequence[bytes]) -> bool:
-        """Every payload is checked as it is read."""
-        return True
+        """Whether no payload is too large."""
+        return len(b"".join(chunk)) <= self._max_payload or not any(
+            len(payload) > self._max_payload for payload in chunk
+        )
 
     def check(self, payload: bytes) -> None:
         """Raise ValueError for a payload that is too large."""
@@ -117,17 +153,19 @@ class CborForm:
     def object(self, payload: bytes) -> dict[str, Any]:
         """A payload as a dict; ValueError if it is no map."""
         self.check(payload)
-        value = load(payload, self._max_depth, text_keys=True)
+        value = self._load(payload)
         if not isinstance(value, dict):
             what = "an array" if isinstance(value, list) else type(value).__name__
             raise ValueError(f"{what} at the top, not a map with named fields")
-        return plain_map(value)
+        made = {key: plain(inner) for key, inner in value.items() if isinstance(key, str)}
+        if self._layout.is_open and len(made) < len(value):
+            other = next(key for key in value if not isinstance(key, str))
+            raise ValueError(f"the field name {str(other)[:40]} is not text")
+        return made
 
     def names(self, payload: bytes) -> Iterable[str]:
         """The names of all columns that a payload could give."""
-        with contextlib.suppress(ValueError):
-            return list(names(self.object(payload)))
-        return ()
+        return names(self.object(payload))
 
 
 def _reason(error: Exception, max_depth: int) -> str:

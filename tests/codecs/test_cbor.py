@@ -45,6 +45,16 @@ def test_maps_become_columns():
     assert decoded.good is None
 
 
+MARK = 0xE5_ED_6E_57_9E_A3_C8_D1
+"""What the codec adds to a payload to find its end."""
+
+
+def test_the_mark_of_the_end_may_be_in_a_payload():
+    assert rows_of(Cbor().decode([pack({"a": MARK, "b": pack(MARK)})])) == [
+        {"a": float(MARK), "b": pack(MARK).hex()}
+    ]
+
+
 REJECTED = [
     (b"", "the payload is empty"),
     (b"\xd9\xd9\xf7", "the payload is empty"),
@@ -56,7 +66,7 @@ REJECTED = [
     (pack({"a": 1}) + b"\x00", "something follows the value"),
     (pack({"a": math.inf}), "a: the number is out of range"),
     (pack({"a": -(2**64)}), "a: the whole number does not fit in 64 bits"),
-    (pack({"a": cbor2.CBORSimpleValue(77)}), "a: a simple value that has no meaning"),
+    (pack({"a": cbor2.CBORSimpleValue(77)}), "a: expected a whole number, got a simple value"),
     (b"\xa1\x61a\x61\xff", "not UTF-8"),
     (b"\xa1\x61a" + b"\x81" * 200_000, "nested more than 32 deep"),
     (b"\xa1\x61a" * 100_000, "bytes are more than max_payload"),
@@ -72,7 +82,9 @@ REJECTED = [
     (b"\xa1\x61a\xc5\x82\x1b\x7f\xff\xff\xff\xff\xff\xff\xff\x01", "tag 5 is not read"),
     (b"\xa1\x61a\xd8\x1c\x81\xd8\x1d\x00", "tag 29 is not read"),
     (b"\xa1\x61a\xd9\xff\xff\x00", "tag 65535 is not read"),
-    (b"\xa1\x61a\x1b\xe5\xed\x6e\x57\x9e\xa3\xc8\xd1", "the mark of its end is in it"),
+    (pack({"a": MARK}) + b"\x00", "something follows the value"),
+    (pack({"a": 1}) + pack(MARK), "something follows the value"),
+    (pack({"a": 1}) + pack(MARK) + b"\x00", "something follows the value"),
 ]
 
 
@@ -89,6 +101,23 @@ def test_a_bad_payload_is_rejected_and_its_neighbours_are_not(payload, reason):
 def test_a_tag_is_refused_in_fields_that_are_not_read_too():
     decoded = wanting({"a"}).decode([pack({"a": 1, "z": {"y": Decimal(1)}})])
     assert decoded.rejected == {0: "tag 4 is not read"}
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("value", [cbor2.CBORSimpleValue(77), {b"x": 1}, [b"x"], math.inf])
+def test_what_is_not_read_does_no_harm_typed_or_looked_at(looked_at, value):
+    codec = wanting({"a", "g.x"})
+    codec.decode([pack({"a": 1, "g": {"x": 1}})] * 100)
+    number = 1.5 if looked_at else 1
+    decoded = codec.decode([pack({"a": number, "z": value, b"y": 1, "g": {"x": 1, "y": value}})])
+    assert decoded.rejected == {}
+    assert rows_of(decoded) == [{"a": number, "g.x": 1}]
+
+
+@pytest.mark.parametrize("value", [[cbor2.CBORSimpleValue(77)], [[{b"x": 1}]], {b"x": 1}])
+def test_what_json_has_no_word_for_is_rejected_where_it_is_read(value):
+    decoded = Cbor().decode([pack({"l": [1]}), pack({"l": value})])
+    assert decoded.rejected.keys() == {1}
 
 
 def test_only_wanted_columns_are_read():
