@@ -19,8 +19,8 @@ class Missing(Exception):
 class Query:
     """A query: ``exact`` and ``close`` name the columns that are compared, close ones to 1e-9.
 
-    Its pipeline is ``NAME.yaml`` in the folder of the suite. ``fold`` makes of the rows that left
-    those that an upserting sink would hold at last, or what else can be compared.
+    Its pipeline is ``NAME.yaml`` or ``NAME.py`` in the folder of the suite. ``fold`` makes of the
+    rows that left those that an upserting sink would hold at last, or what else can be compared.
     """
 
     name: str
@@ -47,8 +47,9 @@ class Suite:
     queries: Sequence[Query]
 
     def pipeline(self, query: Query) -> Path:
-        """The pipeline file of a query."""
-        return self.folder / f"{query.name}.yaml"
+        """The pipeline file of a query; in Python, with a function ``pipeline``, if it must."""
+        written = self.folder / f"{query.name}.yaml"
+        return written if written.exists() else written.with_suffix(".py")
 
     def query(self, name: str) -> Query:
         """The query of that name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.suites.case import Query, Rows, Suite
+from benchmarks.suites.case import Query, Rows, Suite, last
 from benchmarks.suites.nexmark.answers import answers
 from benchmarks.suites.nexmark.data import write
 
@@ -19,6 +19,8 @@ def _per_bidder(rows: Rows) -> Rows:
 
 
 _BID = ("auction", "bidder", "price", "date_time", "extra")
+_RANKS = ("", "rank1_", "rank2_", "rank3_")
+_STATISTICS = tuple(f"{rank}{what}" for what in ("bids", "bidders", "auctions") for rank in _RANKS)
 NEXMARK = Suite(
     "nexmark",
     Path(__file__).parent,
@@ -35,14 +37,18 @@ NEXMARK = Suite(
         Query("q5", "hot items", ("window_start", "window_end", "auction", "bids")),
         Query("q7", "highest bids", ("window_start", "auction", "bidder", "price", "date_time")),
         Query("q8", "new users", ("id", "name", "window_start")),
+        Query("q9", "winning bids", ("auction", "price", "bidder", "seller", "category")),
         Query("q11", "sessions of bidders", ("bidder", "window_start", "window_end", "bids")),
         Query("q12", "windows of processing time", ("bidder", "bids"), fold=_per_bidder),
+        Query("q13", "side input", ("auction", "bidder", "price", "channel", "owner", "date_time")),
         Query(
             "q14",
             "calculation",
             ("auction", "bidder", "part", "date_time", "extra", "letters"),
             ("price",),
         ),
+        Query("q15", "statistics of days", ("window_start", *_STATISTICS)),
+        Query("q16", "statistics of channels", ("channel", "window_start", "last", *_STATISTICS)),
         Query(
             "q17",
             "statistics of auctions",
@@ -50,6 +56,9 @@ NEXMARK = Suite(
             ("lowest", "highest", "average", "total"),
         ),
         Query("q18", "last bids", ("bidder", "auction", "price", "channel", "date_time")),
+        Query(
+            "q19", "the ten best bids", ("auction", "rank", "price"), fold=last("auction", "rank")
+        ),
         Query(
             "q20",
             "expanded bids",

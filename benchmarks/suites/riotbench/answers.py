@@ -30,7 +30,7 @@ def answers(names: Sequence[str], folder: Path) -> Mapping[str, Rows]:
 
 def unpacked(rows: Rows) -> Rows:
     """Rows with the records of their SenML pack as columns."""
-    made = []
+    made: Rows = []
     for row in rows:
         head, *records = json.loads(row["senml"])
         values = {record["n"]: record["v"] for record in records}

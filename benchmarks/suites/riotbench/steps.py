@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ def senml(batch: Batch) -> Batch:
     seconds = (batch.times // 1_000_000_000).tolist()
     stations = es.to_python(batch["station"])
     values = zip(*(es.to_python(batch[name]) for name in BOUNDS), strict=True)
+    encode = msgspec.json.Encoder().encode
     packs = []
     for station, time, row in zip(stations, seconds, values, strict=True):
         records: list[dict[str, Any]] = [
@@ -27,7 +28,7 @@ def senml(batch: Batch) -> Batch:
             for name, value in zip(BOUNDS, row, strict=True)
             if value is not None
         ]
-        packs.append(json.dumps([{"bn": f"urn:dev:{station}:", "bt": time}, *records]))
+        packs.append(encode([{"bn": f"urn:dev:{station}:", "bt": time}, *records]).decode())
     return batch.with_columns(senml=packs)
 
 

@@ -56,7 +56,7 @@ def _groups(*keys: NDArray[np.int64]) -> list[tuple[list[int], NDArray[np.int64]
 
 
 def _hourly(readings: Readings) -> Rows:
-    rows = []
+    rows: Rows = []
     for (sensor, hour), part in _groups(readings.sensor, readings.time // _HOUR):
         power = readings.milliwatts[part] / 1000
         rows.append(
