@@ -38,9 +38,8 @@ class Cells:
         self._uses = {name: self._uses[name] for name in aggregates}
         self.rows = np.zeros(size, np.int64)
         self.tracks = [
-            Track(first.expression, first.function.reads_text, parts, size)
+            Track(first.expressions, first.function.reads_text, parts, size)
             for first, parts in wanted
-            if first.expression is not None
         ]
 
     def __len__(self) -> int:
@@ -128,7 +127,7 @@ class Cells:
         total = self.rows.nbytes
         for track in self.tracks:
             for array in track.arrays():
-                total += array.nbytes + (_TEXT_BYTES * len(array) if array.dtype == object else 0)
+                total += array.nbytes + (_TEXT_BYTES * array.size if array.dtype == object else 0)
         return total
 
     def _with(self, rows: NDArray[np.int64], tracks: list[Track]) -> Cells:
@@ -139,12 +138,12 @@ class Cells:
 
 def _track_of(aggregate: Aggregate, wanted: list[tuple[Aggregate, list[Part]]]) -> int:
     """The track that serves an aggregate, added to ``wanted`` where there is none; −1 for rows."""
-    if aggregate.expression is None:
+    if not aggregate.expressions:
         return -1
     function = aggregate.function
     at = len(wanted)
     for index, (first, _) in enumerate(wanted):
-        same = first.expression == aggregate.expression
+        same = first.expressions == aggregate.expressions
         if same and first.function.reads_text == function.reads_text:
             at = index
     if at == len(wanted):
@@ -155,7 +154,5 @@ def _track_of(aggregate: Aggregate, wanted: list[tuple[Aggregate, list[Part]]]) 
     return at
 
 
-def _texts(texts: list[str | None]) -> NDArray[np.object_]:
-    out = np.empty(len(texts), object)
-    out[:] = texts
-    return out
+def _texts(texts: list[Any]) -> NDArray[np.object_]:
+    return np.array(texts, object)

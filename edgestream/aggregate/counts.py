@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgestream.aggregate.function import Function
+from edgestream.aggregate.function import ALL_KINDS, Function
 from edgestream.aggregate.parts import Counts, Fields
 from edgestream.batch import Column
 from edgestream.schema import ColumnKind
@@ -13,7 +13,7 @@ class Count(Function):
 
     name = "count"
     help = "The number of rows; count(x) counts those where x is not missing."
-    takes = ("float", "int", "bool", "string", "time", "any")
+    takes = ALL_KINDS
     reads_text = True
     needs_expression = False
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.aggregate.function import Function
+from edgestream.aggregate.function import ALL_KINDS, Function
 from edgestream.aggregate.parts import Cells, Counts, Fields, Part
 from edgestream.aggregate.values import Values, blank, to_column
 from edgestream.batch import Array, Column
@@ -37,7 +36,7 @@ class End(Part):
         self.choose.at(known, cells, times)
         winners = self.order(np.flatnonzero(better & (times == known[cells])))
         came = Values(values.column[winners])
-        kept[cells[winners]] = came.kept(_kind_kept(kept, values.kind))
+        kept[cells[winners]] = came.kept_like(kept)
 
     def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
         """The row nearest to the end of all layers."""
@@ -57,13 +56,6 @@ class End(Part):
     @abstractmethod
     def pick(self, matches: NDArray[np.bool_]) -> Cells:
         """Which of the matching layers stands for all."""
-
-
-def _kind_kept(kept: Array, kind: ColumnKind) -> ColumnKind:
-    """The kind of what is kept: values of a narrower one are widened as they come."""
-    if kept.dtype == object:
-        return "string"
-    return "float" if kept.dtype == np.float64 else kind
 
 
 class First(End):
@@ -111,8 +103,8 @@ class FirstValue(Function):
 
     name = "first"
     help = "The value of the earliest row that has one."
-    part: ClassVar[Part] = First()
-    takes = ("float", "int", "bool", "string", "time", "any")
+    part: Part | None = First()
+    takes = ALL_KINDS
     reads_text = True
 
     def result(self, kind: ColumnKind) -> ColumnKind:

@@ -1,7 +1,6 @@
-"""``sum``, ``mean`` and ``stddev`` from one shared part.
+"""``sum``, ``mean``, ``stddev``, ``variance`` and ``rms`` from one shared part.
 
-Numbers are summed as their distance from a *shift*, the first finite value that came into the
-cell: a stream around 1e9 keeps its digits, whole numbers stay exact.
+Numbers are summed as their distance from a shift: whole numbers stay exact.
 """
 
 from __future__ import annotations
@@ -9,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.aggregate.function import Function
+from edgestream.aggregate.function import Measure
 from edgestream.aggregate.parts import Cells, Counts, Fields, Part
+from edgestream.aggregate.shifts import distances, shared
 from edgestream.aggregate.values import Values
 from edgestream.batch import Array, Column
 from edgestream.schema import ColumnKind
@@ -29,13 +29,7 @@ class Moments(Part):
 
     def update(self, state: Fields, cells: Cells, values: Values, times: NDArray[np.int64]) -> None:
         """Add the distances."""
-        numbers = values.numbers()
-        shift = state["shift"]
-        distance = numbers - shift[cells]
-        total = np.add.reduce(distance)
-        if total != total:  # a cell without a shift, or infinities
-            _set_shift(shift, cells, numbers)
-            distance = numbers - shift[cells]
+        distance = distances(state["shift"], cells, values.numbers())
         np.add.at(state["sum"], cells, distance)
         np.add.at(state["squares"], cells, distance * distance)
 
@@ -44,9 +38,7 @@ class Moments(Part):
 
         Means would cost whole numbers their exactness; the sums here stay whole.
         """
-        shift = np.fmin.reduce(state["shift"], axis=0)
-        moved = state["shift"] - shift
-        moved[counts == 0] = 0.0
+        shift, moved = shared(state["shift"], counts)
         # In place: arrays of a window's size, freed and made again, cost more than the arithmetic.
         carried = counts * moved
         squares = 2 * state["sum"]
@@ -61,26 +53,15 @@ class Moments(Part):
         }
 
 
-def _set_shift(shift: Array, cells: Cells, numbers: NDArray[np.float64]) -> None:
-    fresh = np.flatnonzero(np.isnan(shift[cells]))[::-1]  # backwards: the first row wins
-    first = numbers[fresh]
-    shift[cells[fresh]] = np.where(np.isfinite(first), first, 0.0)
-
-
 MOMENTS = Moments()
 
 
-class Sum(Function):
-    """The sum."""
+class Sum(Measure):
+    """The sum; float also of integers, whose own sum could overflow unseen."""
 
     name = "sum"
     help = "The sum of the values, as float64."
     part = MOMENTS
-    wants = "float"
-
-    def result(self, kind: ColumnKind) -> ColumnKind:
-        """Always float: an integer sum could overflow unseen."""
-        return "float"
 
     def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
         """Put the shift back, once a value."""
@@ -88,17 +69,12 @@ class Sum(Function):
         return np.where(counts > 0, total, np.nan)
 
 
-class Mean(Function):
+class Mean(Measure):
     """The arithmetic mean."""
 
     name = "mean"
     help = "The arithmetic mean of the values."
     part = MOMENTS
-    wants = "float"
-
-    def result(self, kind: ColumnKind) -> ColumnKind:
-        """Always float."""
-        return "float"
 
     def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
         """Put the shift back, so that equal values have that value as their mean.
@@ -111,20 +87,42 @@ class Mean(Function):
         return np.where(counts > 0, mean, np.nan)
 
 
-class Stddev(Function):
+class Variance(Measure):
+    """The variance of a sample."""
+
+    name = "variance"
+    help = "The variance of the values as a sample (n − 1); missing for a single value."
+    part = MOMENTS
+
+    def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
+        """The sum of squared distances from the mean over n − 1."""
+        spread_out = state["squares"] - state["sum"] * (state["sum"] / counts)
+        return np.where(counts > 1, np.maximum(spread_out, 0.0) / (counts - 1), np.nan)
+
+
+class Stddev(Variance):
     """The standard deviation of a sample."""
 
     name = "stddev"
     help = "The standard deviation of the values as a sample (n − 1); missing for a single value."
-    part = MOMENTS
-    wants = "float"
-
-    def result(self, kind: ColumnKind) -> ColumnKind:
-        """Always float."""
-        return "float"
 
     def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
-        """The root of the sum of squared distances from the mean over n − 1."""
+        """The root of the variance."""
+        root: Array = np.sqrt(np.asarray(super().finish(counts, state, kind)))
+        return root
+
+
+class Rms(Measure):
+    """The root of the mean square."""
+
+    name = "rms"
+    help = "The root mean square: the square root of the mean of the squared values."
+    part = MOMENTS
+
+    def finish(self, counts: Counts, state: Fields, kind: ColumnKind) -> Column:
+        """The mean square about zero, from that about the shift; infinities have no squares."""
+        mean = state["shift"] + state["sum"] / counts
         spread_out = state["squares"] - state["sum"] * (state["sum"] / counts)
-        variance = np.maximum(spread_out, 0.0) / (counts - 1)
-        return np.where(counts > 1, np.sqrt(variance), np.nan)
+        square = np.maximum(spread_out, 0.0) / counts + mean * mean
+        rms = np.where(np.isfinite(state["squares"]), np.sqrt(square), np.inf)
+        return np.where(counts > 0, rms, np.nan)

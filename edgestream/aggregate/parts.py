@@ -4,13 +4,14 @@ A part itself holds nothing: its arrays are given to it. `Part.update` scatters 
 the order in which they came, so how a stream was cut into batches leaves no trace. `Part.merge`
 merges layers of cells, for windows made of panes and for sessions that turn out to be one.
 The field called ``value`` keeps values of the expression's own kind; all others are numbers.
+A field may have a row of places for each cell: its initial value then has the shape of that row.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ Fields: TypeAlias = Mapping[str, Array]
 
 class Part(ABC):
     """State that is updated by rows and merged across cells."""
+
+    ordered: ClassVar[bool] = False
+    """Whether rows must come in the order of time; none but late rows then come out of it."""
 
     def kind(self, kind: ColumnKind) -> ColumnKind:
         """The kind it keeps values of, given that of the expression."""
@@ -47,10 +51,14 @@ class Part(ABC):
         Layers stand in the order of time, or of arrival where their times overlap.
         """
 
+    def filled(self, state: Fields, counts: Counts) -> NDArray[np.bool_]:
+        """Which places of the field ``value`` hold one."""
+        return counts > 0
+
     def blank(self, size: int, kind: ColumnKind) -> dict[str, Array]:
         """The fields of ``size`` cells without values."""
-        kept = self.kind(kind)
-        return {name: np.full(size, one, one.dtype) for name, one in self.initial(kept).items()}
+        initial = self.initial(self.kind(kind))
+        return {n: np.full((size, *one.shape), one, one.dtype) for n, one in initial.items()}
 
     def widen(
         self, state: Fields, counts: Counts, old: ColumnKind, new: ColumnKind
@@ -60,7 +68,7 @@ class Part(ABC):
         if before == after or "value" not in state:
             return dict(state)
         wide = self.blank(len(counts), new)["value"]
-        held = np.flatnonzero(counts > 0)
-        there = np.ones(len(held), np.bool_)
+        held = self.filled(state, counts)
+        there = np.ones(int(np.count_nonzero(held)), np.bool_)
         wide[held] = keep(to_column(state["value"][held], before, there), after)
         return {**state, "value": wide}

@@ -1,4 +1,4 @@
-"""A track: all that is kept of one expression, for any number of cells.
+"""A track: all that is kept of one expression, or of two together, for any number of cells.
 
 The count of values stands beside the parts and serves them all: it says which cells hold a value.
 As long as no value was missing it is the count of rows, and not kept twice.
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgestream.aggregate.function import Function
+from edgestream.aggregate.hashes import TextHashes
 from edgestream.aggregate.parts import Cells, Counts, Part
 from edgestream.aggregate.values import Values, as_numbers, join, present
 from edgestream.batch import Array, Batch, Column, Strings
@@ -22,13 +23,17 @@ from edgestream.schema import ColumnKind
 class Track:
     """The counts and the parts of one expression, one position a cell."""
 
-    __slots__ = ("_name", "count", "expression", "kind", "parts", "reads_text", "states")
+    __slots__ = (
+        "_name", "_texts", "count", "expression", "kind", "parts", "reads_text", "second", "states"
+    )  # fmt: skip
 
     def __init__(
-        self, expression: Expr, reads_text: bool, parts: Sequence[Part], size: int = 0
+        self, expressions: Sequence[Expr], reads_text: bool, parts: Sequence[Part], size: int = 0
     ) -> None:
-        """Make ``size`` cells without values."""
-        self.expression = expression
+        """Make ``size`` cells without values; of two expressions the second gives numbers."""
+        self.expression = expression = expressions[0]
+        self.second = expressions[1] if len(expressions) > 1 else None
+        self._texts = TextHashes()
         self.reads_text = reads_text
         self.parts = parts
         self._name = expression.tree.name if isinstance(expression.tree, Name) else ""
@@ -43,13 +48,17 @@ class Track:
             column = self.expression.evaluate(batch)
         if not self.reads_text and isinstance(column, Strings):
             column = as_numbers(column)
-        there, times = present(column), batch.times
+        there, times, second = present(column), batch.times, None
+        if self.second is not None:
+            second = as_numbers(self.second.evaluate(batch))
+            there = _both(there, present(second))
         if there is not None:
             column, cells, times = column[there], cells[there], times[there]
+            second = None if second is None else second[there]
             self._count_apart(rows)
         if not len(cells):
             return
-        values = Values(column)
+        values = Values(column, second, self._texts)
         if values.kind != self.kind:
             self._widen(join(self.kind, values.kind), rows)
         if self.count is not None:
@@ -68,7 +77,8 @@ class Track:
         """All layers in one, of a track that was taken by positions of shape (layers, cells)."""
         pairs = zip(self.parts, self.states, strict=True)
         count = rows if self.count is None else self.count
-        states = [part.merge(state, count) for part, state in pairs]
+        merged = [(state, part.merge(state, count)) for part, state in pairs]
+        states = [{name: made[name] for name in state} for state, made in merged]
         return self._with(None if self.count is None else np.add.reduce(count, axis=0), states)
 
     def put(self, cells: Cells, other: Track, rows: Counts) -> None:
@@ -117,7 +127,10 @@ class Track:
         self.kind = kind
         self.count = np.array(next(rest)) if counted else None
         self.states = [
-            {name: np.array(next(rest)) for name in part.initial(part.kind(kind))}
+            {
+                name: np.array(next(rest)).reshape(-1, *one.shape)
+                for name, one in part.initial(part.kind(kind)).items()
+            }
             for part in self.parts
         ]
 
@@ -134,7 +147,15 @@ class Track:
 
     def _with(self, count: Counts | None, states: Sequence[Mapping[str, Array]]) -> Track:
         made = object.__new__(Track)
-        made._name, made.expression = self._name, self.expression
+        made._name, made.expression, made.second = self._name, self.expression, self.second
+        made._texts = self._texts
         made.reads_text, made.parts = self.reads_text, self.parts
         made.kind, made.count, made.states = self.kind, count, [dict(state) for state in states]
         return made
+
+
+def _both(one: Cells | None, other: Cells | None) -> Cells | None:
+    """The rows that are among both; None stands for all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return np.intersect1d(one, other, assume_unique=True)

@@ -11,6 +11,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.aggregate.groups import Groups, grouped
+from edgestream.aggregate.hashes import Hashes, TextHashes, of_numbers, of_texts
 from edgestream.batch import MISSING, NAT, Array, Column, Strings, to_python
 from edgestream.expr.values import number
 from edgestream.schema import ColumnKind
@@ -56,14 +58,22 @@ def present(column: Column) -> NDArray[np.intp] | None:
 class Values:
     """The values that are there, in the order of their rows."""
 
-    __slots__ = ("_kept", "_numbers", "column", "kind")
+    __slots__ = ("_groups", "_kept", "_numbers", "_texts", "column", "kind", "second")
 
-    def __init__(self, column: Column) -> None:
-        """Take a column without missing rows."""
+    def __init__(
+        self,
+        column: Column,
+        second: NDArray[np.float64] | None = None,
+        texts: TextHashes | None = None,
+    ) -> None:
+        """Take a column without missing rows, and the numbers of a second expression."""
         self.column = column
+        self.second = second
         self.kind = kind_of(column)
+        self._texts = texts
         self._numbers: NDArray[np.float64] | None = None
         self._kept: tuple[ColumnKind, Array] | None = None
+        self._groups: Groups | None = None
 
     def numbers(self) -> NDArray[np.float64]:
         """As float64."""
@@ -76,6 +86,29 @@ class Values:
         if self._kept is None or self._kept[0] != kind:
             self._kept = kind, keep(self.column, kind)
         return self._kept[1]
+
+    def kept_like(self, kept: Array) -> Array:
+        """In the form of what is kept: values of a narrower kind are widened as they come."""
+        return self.kept(self._kind_like(kept))
+
+    def hashes(self, kept: Array | None = None) -> Hashes:
+        """One a value; as of the kind of what is kept, where something is."""
+        if isinstance(self.column, Strings):
+            return (self._texts or TextHashes()).of(self.column)
+        if kept is not None and self._kind_like(kept) == "string":
+            return of_texts(self.kept("string").tolist())
+        return of_numbers(self.column)
+
+    def groups(self, cells: NDArray[np.intp]) -> Groups:
+        """The rows by cell; ``cells`` are those of all values."""
+        if self._groups is None:
+            self._groups = grouped(cells)
+        return self._groups
+
+    def _kind_like(self, kept: Array) -> ColumnKind:
+        if kept.dtype == object:
+            return "string"
+        return "float" if kept.dtype == np.float64 else self.kind
 
 
 def as_numbers(column: Column) -> NDArray[np.float64]:

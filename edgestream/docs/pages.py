@@ -60,12 +60,17 @@ def function_table() -> str:
 
 
 def aggregate_table() -> str:
-    """The functions of windows."""
+    """The functions of windows, with what they cost and how far off they may be."""
     rows = [
-        (f"`{name}({'x' if function.needs_expression else ''})`", prose(function.help))
-        for name, function in AGGREGATES.items()
+        (
+            f"`{function.usage}`",
+            prose(function.help),
+            f"{function.state_bytes:,}",
+            function.error or "exact",
+        )
+        for function in AGGREGATES.values()
     ]
-    return table(("aggregate", "what it gives"), rows)
+    return table(("aggregate", "what it gives", "bytes", "error"), rows)
 
 
 PASSAGES: Mapping[str, tuple[tuple[str, Callable[[], str]], ...]] = {

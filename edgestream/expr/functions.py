@@ -25,14 +25,26 @@ Gives: TypeAlias = ColumnKind | Literal["number", "divided", "alike"]
 
 AGGREGATES = frozenset(
     {
+        "all",
         "any",
+        "argmax",
+        "argmin",
         "avg",
+        "collect",
+        "correlation",
         "count",
         "count_distinct",
+        "count_if",
+        "delta",
         "distinct",
         "entropy",
+        "ewma",
+        "fft_amplitude",
+        "fft_peak",
         "first",
         "histogram",
+        "integral",
+        "intercept",
         "iqr",
         "kurtosis",
         "last",
@@ -52,12 +64,15 @@ AGGREGATES = frozenset(
         "rate",
         "rms",
         "skew",
+        "slope",
         "std",
         "stddev",
         "sum",
+        "time_weighted_mean",
         "top_k",
         "var",
         "variance",
+        "zero_crossings",
     }
 )
 """Names people know from aggregates; beside `FUNCTIONS` they get an error of their own."""

@@ -13,7 +13,7 @@ import numpy as np
 from edgestream.aggregate.aggregate import Aggregate
 from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
-from edgestream.batch import Array, Batch
+from edgestream.batch import Array, Batch, concat
 from edgestream.window.kind import Closed, Kind, Mask, Rows
 from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
@@ -43,6 +43,8 @@ class Running:
         self._pool = Pool(aggregates)
         self._make_kind = kind
         self._kind = kind(self._pool)
+        self._in_time = any(aggregate.ordered for aggregate in aggregates.values())
+        self._ordered = self._kind.ordered or self._in_time
         self._enough = _ENOUGH
         self._waiting = Waiting(_names(by, aggregates))
 
@@ -60,11 +62,11 @@ class Running:
             inside = (times >= _EARLIEST) & (times < _LATEST)
             return self._add_some(batch, inside) | ~inside
         kind = self._kind
-        if low >= (kind.watermark if kind.ordered else kind.safe):
+        if low >= (kind.watermark if self._ordered else kind.safe):
             self._wait(batch, low)
             return None
         self._take_waiting()
-        if not kind.ordered or high < kind.watermark:
+        if not self._ordered or high < kind.watermark:
             return self._place([batch])
         early = times >= kind.watermark
         self._wait(batch.take(early), kind.watermark)
@@ -127,10 +129,11 @@ class Running:
     def _take_waiting(self) -> None:
         """Place the rows that wait; where order matters, only those before the watermark."""
         waiting, kind = self._waiting, self._kind
-        if not kind.ordered:
+        if not self._ordered:
             self._place(waiting.take(), accepted=True)
         elif waiting.low < kind.watermark:
-            self._place(waiting.take(kind.watermark), accepted=True)
+            ready = waiting.take(kind.watermark)
+            self._place([_in_time(ready)] if self._in_time else ready, accepted=True)
             self._enough = waiting.rows + _ENOUGH
 
     def _place(self, batches: list[Batch], accepted: bool = False) -> Mask | None:
@@ -190,8 +193,13 @@ def _batch(keys: Remembered, closed: Closed) -> Batch:
 
 def _names(by: Sequence[str], aggregates: Mapping[str, Aggregate]) -> list[str]:
     """The columns that are read."""
-    used = (a.expression.names for a in aggregates.values() if a.expression is not None)
-    return sorted(set(by).union(*used))
+    return sorted(set(by).union(*(aggregate.names for aggregate in aggregates.values())))
+
+
+def _in_time(batches: list[Batch]) -> Batch:
+    """The rows in the order of time, those of one time as they came."""
+    batch = concat(batches)
+    return batch.take(np.argsort(batch.times, kind="stable"))
 
 
 def _joined(parts: list[Array]) -> Array:

@@ -5,6 +5,7 @@ from edgestream.aggregate import Aggregate
 from edgestream.aggregate.functions import FUNCTIONS
 from edgestream.errors import ConfigError
 from edgestream.expr import Expr
+from edgestream.expr.functions import AGGREGATES
 from edgestream.schema import Schema
 
 SCHEMA = Schema.of_kinds(
@@ -47,7 +48,7 @@ def test_it_is_written_as_it_was_read():
     ("text", "message", "hint", "column"),
     [
         ("avg2(x)", "there is no aggregate 'avg2'", "", 1),
-        ("  maen(x)", "there is no aggregate 'maen'", "did you mean 'mean'?", 3),
+        ("  maen(x)", "there is no aggregate 'maen'", "did you mean 'mean'", 3),
         ("mean()", "mean() needs an expression", "write mean(column)", 1),
         ("mean", "mean is a function", "write mean(column)", 1),
         ("mean(x", "'mean(x' has no closing )", "quotes", 7),
@@ -123,3 +124,7 @@ def test_columns_it_reads_with_the_kind_it_needs():
 
 def test_python_names_are_the_ones_of_the_language():
     assert set(agg.__all__) == {"Aggregate", *FUNCTIONS}
+
+
+def test_an_expression_knows_the_names_of_aggregates():
+    assert set(FUNCTIONS) <= AGGREGATES

@@ -125,7 +125,7 @@ queue, radio, round, two
 29:22: streams.one.steps.4.set.y: the expression ends too early; a value is missing
 29:28: streams.one.steps.4.set.z: there is no function 'nope'
 30:60: streams.one.steps.5.window.aggregate.m: mean() needs an expression; write mean(column)
-30:72: streams.one.steps.5.window.aggregate.p: there is no aggregate 'meen'; did you mean 'mean'?
+30:72: streams.one.steps.5.window.aggregate.p: there is no aggregate 'meen'; did you mean 'mean' or 'median'?
 31:15: streams.one.steps.6.where: the field 'condition' is missing; What must be true of a row, \
 as an expression.
 32:9: streams.one.steps.7: expected an operator; known: OPERATORS
@@ -202,7 +202,7 @@ def test_a_window_is_held_against_what_enters(check: Check) -> None:
         "p.yaml:7:53: steps.0.window.aggregate.m: there is no column 'humidty' here; "
         "did you mean 'humidity'?",
         "p.yaml:7:66: steps.0.window.aggregate.t: mean() needs numbers, and this is text; text and "
-        "times have count, first and last; times have min and max as well",
+        "times have count, first, last and mode; times have min and max as well",
         "p.yaml:9:10: steps.2.use: the module 'os' is not on the allow-list of modules pipelines "
         "may import; the one who starts the worker allows it with edgestream worker "
         "--allow-module os or EDGESTREAM_ALLOW_MODULES=os; allowed now: none",
