@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
 from edgestream.config.values import Secret
 from edgestream.runtime.worker import Settings, Worker
+from edgestream.store.lock import Lock
 from edgestream.store.store import state_dir
 
 
@@ -78,8 +81,7 @@ def command(
     specs = load_specs(paths, allowed, tests=False)
     folder = state_dir or default_folder()
     if fresh:
-        for spec in specs:
-            move_aside(folder, spec.name)
+        move_aside(folder, [spec.name for spec in specs])
     host, port = parse_address(address)
     settings = Settings(folder, host, port, token_from_environment(), grace, allowed)
     return asyncio.run(run_worker(Worker(specs, settings)))
@@ -101,12 +103,30 @@ def default_folder() -> Path:
     return state_dir()
 
 
-def move_aside(folder: Path, name: str) -> None:
-    """Rename a pipeline's state file so that it starts afresh; nothing is deleted."""
-    for suffix in (".db", ".db-wal", ".db-shm"):
-        path = folder / f"{name}{suffix}"
-        if path.exists():
-            path.rename(path.with_name(f"{name}.old{suffix}"))
+def move_aside(folder: Path, names: Sequence[str]) -> None:
+    """Rename pipelines' state files so that they start afresh; nothing is deleted.
+
+    Raises `StoreLocked`, with nothing renamed, if a worker uses one of them.
+    """
+    kept = [name for name in names if (folder / f"{name}.db").exists()]
+    with contextlib.ExitStack() as locks:
+        for name in kept:
+            locks.callback(Lock(folder / f"{name}.lock").release)
+        for name in kept:
+            aside = _unused(folder, f"{name}.old")
+            for suffix in (".db", ".db-wal", ".db-shm"):
+                path = folder / f"{name}{suffix}"
+                if path.exists():
+                    path.rename(folder / f"{aside}{suffix}")
+
+
+def _unused(folder: Path, name: str) -> str:
+    """``name``, or the first of ``name.2``, ``name.3``, … that no state file has."""
+    found, number = name, 1
+    while (folder / f"{found}.db").exists():
+        number += 1
+        found = f"{name}.{number}"
+    return found
 
 
 def parse_address(text: str) -> tuple[str, int | None]:

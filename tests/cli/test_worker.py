@@ -137,6 +137,27 @@ def test_a_locked_state_file_exits_75(worker: Worker, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_fresh_leaves_the_state_of_a_running_worker_where_it_is(
+    worker: Worker, tmp_path: Path
+) -> None:
+    worker.start()
+    state = tmp_path / "state"
+    done = run("worker", tmp_path / "p.yaml", "--state-dir", state, "--http", "off", "--fresh")
+    assert done.returncode == 75
+    assert "in use by another worker" in done.stderr
+    assert (state / "endless.db").exists()
+    assert not (state / "endless.old.db").exists()
+
+
+def test_fresh_keeps_what_an_earlier_one_moved_aside(tmp_path: Path) -> None:
+    path = pipeline(tmp_path, BOUNDED)
+    for _ in range(3):
+        again = run("worker", path, "--state-dir", tmp_path / "state", "--http", "off", "--fresh")
+        assert again.returncode == 0
+    kept = sorted(file.name for file in (tmp_path / "state").glob("*.db"))
+    assert kept == ["bounded.db", "bounded.old.2.db", "bounded.old.db"]
+
+
 def test_a_port_in_use_exits_75(tmp_path: Path) -> None:
     path = pipeline(tmp_path, BOUNDED)
     with socket.socket() as taken:
