@@ -25,13 +25,11 @@ WIDTH = 96
 @click.option("--kind", type=click.Choice(KINDS), help="Only components of this kind.")
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
 def command(name: str | None, kind: str | None, output: str) -> None:
-    r"""List sources, operators, sinks and codecs, or show the manual of NAME.
+    """List sources, operators, sinks and codecs, or show the manual of NAME.
 
     A name may belong to several kinds, such as a source and a sink: all are shown.
 
-    \b
-    Example:  edgestream components
-              edgestream components mqtt --kind source
+    Example:  edgestream components mqtt --kind source
     """
     kinds = KINDS if kind is None else (cast("Kind", kind),)
     abouts = descriptions(installed(), kinds)

@@ -46,13 +46,11 @@ from edgestream.testing.scenarios.show import Report, as_json, as_junit, lines
 def command(
     paths: tuple[Path, ...], word: str, modules: tuple[str, ...], output: str, target: Path | None
 ) -> int:
-    r"""Play the tests of the pipelines in PATHS (files or folders); no server is needed.
+    """Play the tests of the pipelines in PATHS (files or folders); no server is needed.
 
     Exit codes: 0 all is as expected, 1 a test failed, 78 a file has mistakes.
 
-    \b
-    Example:  edgestream test pipelines/
-              edgestream test pipelines/ --output junit --file report.xml
+    Example:  edgestream test pipelines/ --output junit --file report.xml
     """
     if target is not None and output == "text":
         raise click.UsageError("--file needs --output json or --output junit")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from edgestream.cli import COMMANDS
 from edgestream.registry import KINDS, installed
 from tests.cli.run import Cli
 
@@ -85,3 +86,12 @@ def test_an_unknown_name_is_a_usage_error_with_a_hint(cli: Cli) -> None:
     ran = cli("components", "windw")
     assert ran.code == 2
     assert "there is no component 'windw'; did you mean 'window'?" in ran.err
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_shows_no_marks_of_its_formatting(cli: Cli, name: str) -> None:
+    ran = cli(name, "--help")
+    assert ran.code == 0
+    assert "\b" not in ran.out
+    assert "\\b" not in ran.out
+    assert "Example:" in ran.out
