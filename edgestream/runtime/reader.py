@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgestream.batch import Batch
+from edgestream.clock import SECOND
 from edgestream.component import Context, Payloads, Source
 from edgestream.errors import Disconnected, EdgestreamError, Fatal, Retry
 from edgestream.runtime.backoff import Backoff
@@ -23,6 +24,9 @@ from edgestream.store.tables import JournalRow
 
 HURRY = LIMIT // 16
 """Bytes not yet durable from which the loop is woken as soon as they are."""
+STEADY = 5 * SECOND
+"""A connection that held so long was a good one. One that is cut at once, again and again (two
+clients with one name), is tried less and less often, although every opening succeeds."""
 
 
 class Reader:
@@ -60,15 +64,18 @@ class Reader:
         """Read until the source ends or the task is cancelled; raises `Fatal`, `StoreError`."""
         backoff = Backoff(self._ctx.clock)
         while True:
+            opened: int | None = None
             try:
                 await self._open()
-                backoff.reset()
+                opened = self._ctx.clock.monotonic()
                 await self._read()
                 self.status.change("ended")
                 await self._inbox.put(Ended(self.name))
                 return
             except (Disconnected, Retry) as error:
                 self.status.change("waiting", str(error))
+                if opened is not None and self._ctx.clock.monotonic() - opened >= STEADY:
+                    backoff.reset()
             except ImportError as error:
                 raise missing_package(self.source, error) from error
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ async def run_async(spec: PipelineSpec, *, state_dir: str | None = None) -> None
 
 
 def run(pipeline: Pipeline | PipelineSpec, *, state_dir: str | None = None) -> None:
-    """Run a pipeline and block; Ctrl-C stops it gracefully."""
+    """Run a pipeline and block; Ctrl-C stops it gracefully, and it returns."""
     spec = pipeline if isinstance(pipeline, PipelineSpec) else pipeline.spec()
-    asyncio.run(run_async(spec, state_dir=state_dir))
+    with contextlib.suppress(KeyboardInterrupt):  # raised once everything is written
+        asyncio.run(run_async(spec, state_dir=state_dir))

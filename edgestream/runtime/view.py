@@ -8,7 +8,7 @@ from typing import Any
 from edgestream._version import __version__
 from edgestream.batch import Batch, to_python
 from edgestream.clock import SECOND, Clock
-from edgestream.component import MAIN
+from edgestream.component import MAIN, OVERFLOW
 from edgestream.eventtime import ENDED
 from edgestream.graph import Entry, Node
 from edgestream.runtime.running import Running
@@ -45,6 +45,8 @@ class WorkerView:
         for running in self._pipelines:
             if running.state != "running":
                 missing.append(f"{running.spec.name}: {running.message or running.state}")
+            if running.state in ("failed", "stopped"):
+                continue  # what its steps were doing at the end helps nobody
             missing += [
                 f"{running.spec.name}.{status.id}: {status.message or status.state or 'not open'}"
                 for status in _statuses(running)
@@ -123,8 +125,9 @@ def _nodes(running: Running) -> Iterator[dict[str, object]]:
             **_node(node.id, "operator", node.operator, None),
             "rows_in": node.rows_in,
             "rows_out": node.rows_out.get(MAIN, 0),
-            "ports": {port: node.rows_out.get(port, 0) for port in node.operator.ports},
+            "ports": _ports(node),
             "closes": _closes(node.operator),
+            "state_bytes": node.operator.state_bytes(),
         }
     for name, exit_ in running.graph.exits.items():
         status = running.writers[name].status if name in running.writers else None
@@ -145,6 +148,14 @@ def _node(name: str, kind: str, component: Any, status: StepStatus | None) -> di
         "state": status.state if status else "",
         "message": status.message if status else "",
     }
+
+
+def _ports(node: Node) -> dict[str, int]:
+    """The rows that left by side ports; nothing is said of an overflow that never was."""
+    ports = {port: node.rows_out.get(port, 0) for port in node.operator.ports}
+    if not ports.get(OVERFLOW, 1) and OVERFLOW not in node.targets:
+        del ports[OVERFLOW]
+    return ports
 
 
 def _closes(operator: Any) -> float | None:
@@ -197,6 +208,11 @@ def _samples(running: Running) -> Iterator[Sample]:
         for port in ("", *node.operator.ports):
             count = node.rows_out.get(port, 0)
             yield sample("step_rows", "counter", "Rows that left.", count, step=node.id, port=port)
+        if OVERFLOW in node.operator.ports:
+            held, new = node.operator.state_bytes(), node.rows_out.get(OVERFLOW, 0)
+            text = "Rows that memory had no room for."
+            yield sample("state_bytes", "gauge", "State that is held.", held, step=node.id)
+            yield sample("overflow_rows", "counter", text, new, step=node.id)
     for name, exit_ in running.graph.exits.items():
         yield sample("sink_rows", "counter", "Rows for the sink.", exit_.rows_in, step=name)
     for name, writer in running.writers.items():

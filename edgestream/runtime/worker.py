@@ -101,6 +101,8 @@ class Worker:
                 if backoff.failures >= RESTARTS or self._stopping:
                     return EXIT_BUG
                 await backoff.wait()
+                if self._stopping:
+                    return EXIT_BUG
                 self.running[index] = self._make(running.spec)
             else:
                 return EXIT_OK

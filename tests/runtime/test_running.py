@@ -13,6 +13,7 @@ from edgestream.errors import Disconnected, Fatal, Retry, StoreLocked
 from edgestream.eventtime import Time
 from edgestream.operators.where import Where
 from edgestream.runtime.running import Running
+from edgestream.runtime.view import WorkerView
 from edgestream.spec import PipelineSpec, SinkSpec, SourceSpec, StreamSpec
 from tests.runtime.parts import Feed, Memory, MemoryUpsert, Table, Tally, Wire
 
@@ -212,6 +213,15 @@ async def test_a_fatal_sink_stops_the_pipeline(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="no permission") as caught:
         await asyncio.wait_for(made.run(), 10)
     assert caught.value.exit_code == 77
+
+
+async def test_a_failed_pipeline_is_not_ready_for_one_reason(tmp_path: Path) -> None:
+    table = Table()
+    table.fail = [Fatal("the database is of another kind", exit_code=78)]
+    made = Running(pipeline(Wire(), Memory(table)), tmp_path, SystemClock())
+    with pytest.raises(Fatal):
+        await made.run()
+    assert WorkerView([made], SystemClock()).ready() == ["test: the database is of another kind"]
 
 
 async def test_a_second_worker_is_refused(tmp_path: Path) -> None:
