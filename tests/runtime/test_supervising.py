@@ -92,8 +92,8 @@ async def test_a_stop_while_a_failed_pipeline_waits_starts_it_no_more(
     async def fails(running: Running, grace: float) -> None:
         nonlocal started
         started += 1
-        assert started == 1, "started again after the stop"
-        raise ZeroDivisionError
+        if started == 1:
+            raise ZeroDivisionError
 
     class Stopping(ManualClock):
         async def sleep(self, nanos: int) -> None:
@@ -101,7 +101,7 @@ async def test_a_stop_while_a_failed_pipeline_waits_starts_it_no_more(
 
     monkeypatch.setattr(Running, "run", fails)
     worker = Worker([SPEC], Settings(tmp_path), Stopping())
-    assert await worker.run_quietly() == 1
+    assert (await worker.run_quietly(), started) == (1, 1)
 
 
 def test_ctrl_c_ends_run_with_a_checkpoint_and_without_a_traceback(tmp_path: Path) -> None:
