@@ -164,6 +164,12 @@ class Batch:
         """Whether there is such a column."""
         return name in self.columns
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays; texts stand in dictionaries that batches share."""
+        arrays = [c.codes if isinstance(c, Strings) else c for c in self.columns.values()]
+        return self.times.nbytes + sum(array.nbytes for array in arrays)
+
     def with_columns(self, **columns: Any) -> Batch:
         """The same rows with columns added or replaced; text may be given as a list of strings."""
         made = {name: as_column(values) for name, values in columns.items()}

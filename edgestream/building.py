@@ -8,7 +8,7 @@ from typing import Any
 
 from edgestream.aggregate import Aggregate
 from edgestream.component import Codec, Operator, Sink, Source
-from edgestream.config.values import Duration
+from edgestream.config.values import Duration, Size
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import Time
 from edgestream.expr import Expr
@@ -18,7 +18,7 @@ from edgestream.operators.select import Select
 from edgestream.operators.set import Set
 from edgestream.operators.where import Where
 from edgestream.operators.window import Window
-from edgestream.spec import Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
+from edgestream.spec import MEMORY, Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Pipeline:
     streams: Mapping[str, StreamSpec] = field(default_factory=dict)
     sinks: Mapping[str, SinkSpec] = field(default_factory=dict)
     current: str = "steps"
+    memory: Size = MEMORY
 
     def source(
         self,
@@ -125,7 +126,13 @@ class Pipeline:
     def spec(self) -> PipelineSpec:
         """The finished pipeline; raises `ConfigError` with every problem."""
         return PipelineSpec(
-            self.name, self.sources, self.streams, self.sinks, self.delivery, self.checkpoint
+            self.name,
+            self.sources,
+            self.streams,
+            self.sinks,
+            self.delivery,
+            self.checkpoint,
+            self.memory,
         )
 
     async def run(self, *, state_dir: str | None = None) -> None:
@@ -139,10 +146,14 @@ class Pipeline:
 
 
 def pipeline(
-    name: str, *, delivery: Delivery | None = None, checkpoint: Duration = "5s"
+    name: str,
+    *,
+    delivery: Delivery | None = None,
+    checkpoint: Duration = "5s",
+    memory: Size = MEMORY,
 ) -> Pipeline:
     """Begin a pipeline."""
-    return Pipeline(name, delivery, checkpoint)
+    return Pipeline(name, delivery, checkpoint, memory=memory)
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -25,6 +25,9 @@ from typing import (
     dataclass_transform,
 )
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgestream.batch import Batch
 from edgestream.clock import Clock
 from edgestream.config.convert import convert_fields
@@ -39,6 +42,8 @@ SinkDelivery: TypeAlias = Literal["transactional", "idempotent", "at_least_once"
 
 MAIN = ""
 """The name of a component's main output."""
+OVERFLOW = "overflow"
+"""The port of rows that an operator cannot take because the pipeline's memory is full."""
 
 Outputs: TypeAlias = Sequence[tuple[str, Batch]]
 """What an operator gives: (port, batch) pairs in order; `MAIN` is the main output."""
@@ -264,6 +269,21 @@ class Operator(Component):
         """The rows that leave because no row before ``watermark`` (ns) is awaited any more."""
         return ()
 
+    def state_bytes(self) -> int:
+        """The bytes of state it holds, cheaply: texts are reckoned, not measured."""
+        return 0
+
+    def state_keys(self) -> int:
+        """How many keys it holds state of, where it has keys."""
+        return 0
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """The rows that would make its state larger, those of new keys; None: there are none.
+
+        Asked before `process` while memory is full: these rows leave by the port `OVERFLOW`.
+        """
+        return None
+
     def snapshot(self) -> State | None:
         """All it must remember, as arrays and JSON values; None when it remembers nothing."""
         return None
@@ -353,6 +373,13 @@ class Codec(Component):
     @abstractmethod
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
+
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return 0
+
+    def shrink(self) -> None:
+        """Forget texts: memory is short. Called between two blocks."""
 
     @abstractmethod
     def encode(self, batch: Batch) -> list[bytes]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Codec, Operator, Outputs, Sink, Source
+from edgestream.component import MAIN, OVERFLOW, Codec, Operator, Outputs, Sink, Source
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Time, Watermark
 from edgestream.operators.function import Use
@@ -39,6 +39,8 @@ class Node:
     watermark: int = UNKNOWN
     rows_in: int = 0
     rows_out: dict[str, int] = field(default_factory=dict)
+    full: bool = False
+    """Whether memory is full, so that the state may not grow; set between two blocks."""
 
 
 @dataclass(slots=True)
@@ -105,6 +107,12 @@ class Graph:
             return
         node = self.nodes[target]
         node.rows_in += len(batch)
+        new = node.operator.grows(batch) if node.full else None
+        if new is not None:
+            self._emit(node, [(OVERFLOW, batch.take(new))], arrived)
+            if new.all():
+                return
+            batch = batch.take(~new)
         process = node.process_from
         made = process(node.sides[giver], batch) if process else node.operator.process(batch)
         self._emit(node, made, arrived)

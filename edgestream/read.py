@@ -15,13 +15,13 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 from edgestream.component import Codec, Kind, Operator
 from edgestream.config.convert import annotation, build, convert
 from edgestream.config.fields import options, written
-from edgestream.config.values import Duration
+from edgestream.config.values import Duration, Size
 from edgestream.config.yaml import Document, load
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventtime import Time
 from edgestream.registry import Registry, installed
 from edgestream.scenario import Scenario
-from edgestream.spec import Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
+from edgestream.spec import MEMORY, Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
 
 T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -32,7 +32,7 @@ _Three: TypeAlias = tuple[_Sources, _Streams, _Sinks]
 
 _STRAIGHT = ("source", "steps", "sink")
 _NAMED = ("sources", "streams", "sinks")
-_TOP = ("name", "delivery", "checkpoint", "tests")
+_TOP = ("name", "delivery", "checkpoint", "memory", "tests")
 _BESIDE: Mapping[Kind, tuple[str, ...]] = {
     "source": ("decode", "time"),
     "operator": (),
@@ -233,12 +233,15 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
     checkpoint = notes.attempt(
         lambda: convert(Duration, data.get("checkpoint", "5s")), "checkpoint"
     )
+    memory = notes.attempt(lambda: convert(Size, data.get("memory", MEMORY)), "memory")
     sources, streams, sinks = _named(data, parts, notes) if named else _straight(data, parts)
     tests = _tests(data.get("tests"), notes)
     if notes.problems:
         sources, streams, sinks = _standing_in(sources, streams, sinks)
     name = _name(data, notes)
-    return PipelineSpec(name, sources, streams, sinks, delivery, checkpoint or "5s", tests)
+    return PipelineSpec(
+        name, sources, streams, sinks, delivery, checkpoint or "5s", memory or MEMORY, tests
+    )
 
 
 def _tests(value: Any, notes: _Notes) -> tuple[Scenario, ...]:

@@ -14,13 +14,15 @@ from typing import Literal, TypeAlias
 from edgestream.component import Codec, Operator, Sink, Source
 from edgestream.config.convert import convert_fields
 from edgestream.config.fields import option
-from edgestream.config.values import Duration, Size
+from edgestream.config.values import Bytes, Duration, Size
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventtime import Time
 from edgestream.scenario import Scenario
 
 Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
 STRONGEST: tuple[Delivery, ...] = ("best_effort", "at_least_once", "effectively_once")
+MEMORY = Bytes(256 * 1024 * 1024)
+"""The state of a pipeline may be so large by default: a normal one is a hundredth of it."""
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -72,11 +74,14 @@ class PipelineSpec:
     sinks: Mapping[str, SinkSpec]
     delivery: Delivery | None = None
     checkpoint: Duration = "5s"
+    memory: Size = MEMORY
     tests: tuple[Scenario, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Check names and references; raises `ConfigError` with all problems."""
-        object.__setattr__(self, "checkpoint", _Checkpoint(self.checkpoint).checkpoint)
+        settings = _Settings(self.checkpoint, self.memory)
+        object.__setattr__(self, "checkpoint", settings.checkpoint)
+        object.__setattr__(self, "memory", settings.memory)
         problems = [*self._name_problems(), *self._reference_problems()]
         if problems:
             raise ConfigError(problems)
@@ -170,10 +175,13 @@ class PipelineSpec:
 
 
 @dataclass
-class _Checkpoint:
-    """The one duration of a pipeline, converted like any other field."""
+class _Settings:
+    """The values of a pipeline itself, converted like any other field."""
 
     checkpoint: Duration = option(default="5s", help="Time between checkpoints.")
+    memory: Size = option(
+        default=MEMORY, minimum=1, help="How large the state of all steps may become together."
+    )
 
     def __post_init__(self) -> None:
         convert_fields(self)

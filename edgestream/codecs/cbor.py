@@ -84,6 +84,15 @@ class Cbor(Codec):
         rows = zip(*lists.values(), strict=True) if lists else iter([()] * len(batch))
         return [dumps(dict(zip(lists, row, strict=True))) for row in rows]
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._running().texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._running().texts:
+            texts.forget()
+
     def snapshot(self) -> State | None:
         """What it learnt from the data."""
         return self._running().snapshot()

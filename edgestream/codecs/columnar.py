@@ -91,6 +91,15 @@ class Columnar(Codec):
         lists = {name: plain(column) for name, column in batch.columns.items()}
         return [msgspec.json.encode(lists)]
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._running().learning.texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._running().learning.texts:
+            texts.forget()
+
     def snapshot(self) -> State | None:
         """What it learnt from the data."""
         return self._running().learning.snapshot()

@@ -26,6 +26,8 @@ Kind: TypeAlias = Literal["float", "int", "bool", "string", "array"]
 
 MAX_TEXTS = 1_048_576
 MAX_TEXT_CHARACTERS = 64 * 1024 * 1024
+TEXT_BYTES = 112
+"""What a text is reckoned at beside its characters: an object, and its places in a dictionary."""
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 _WORDS: Mapping[str | None, str] = {
@@ -54,11 +56,20 @@ class Texts:
             self._characters += sum(map(len, self.dictionary.values[known:]))
         return codes
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes held, reckoned."""
+        return self._characters + TEXT_BYTES * len(self.dictionary)
+
     def renew(self) -> None:
         """Forget all texts if there are too many; call it between batches only."""
         if len(self.dictionary) > MAX_TEXTS or self._characters > MAX_TEXT_CHARACTERS:
-            self.dictionary = Dictionary()
-            self._characters = 0
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget all texts; call it between batches only."""
+        self.dictionary = Dictionary()
+        self._characters = 0
 
 
 @dataclass(slots=True)

@@ -108,6 +108,15 @@ class Csv(Codec):
         writer.writerows(zip(*lists, strict=True) if lists else [()] * len(batch))
         return [line.encode() for line in lines]
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(column.texts.nbytes for column in self._running().columns.values())
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for column in self._running().columns.values():
+            column.texts.forget()
+
     def snapshot(self) -> State | None:
         """The header and the kinds of the columns."""
         return self._running().snapshot()

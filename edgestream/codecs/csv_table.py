@@ -44,22 +44,22 @@ class Table:
         self._delimiter = delimiter
         self._max_payload = max_payload
         self._names: tuple[str, ...] | None = None
-        self._columns: dict[str, Learnt] = {}
+        self.columns: dict[str, Learnt] = {}
         for name in sorted(wanted or ()):
             self._add(name)
         if names is not None:
             self._use(names)
 
     def _add(self, name: str) -> None:
-        if name not in self._columns and (self._wanted is None or name in self._wanted):
+        if name not in self.columns and (self._wanted is None or name in self._wanted):
             known = self._declared.get(name)
-            self._columns[name] = begin(name, known, self._kinds.get(name, "any"))
+            self.columns[name] = begin(name, known, self._kinds.get(name, "any"))
 
     def _use(self, names: tuple[str, ...]) -> None:
         """Take over names as the header."""
         if names == self._names:
             return
-        if self._wanted is None and len({*self._columns, *names}) > MAX_COLUMNS:
+        if self._wanted is None and len({*self.columns, *names}) > MAX_COLUMNS:
             raise ValueError(f"more than {MAX_COLUMNS} different columns")
         for name in names:
             self._add(name)
@@ -70,12 +70,12 @@ class Table:
         names = self._names
         if names is None:
             return {}
-        return {name: did_you_mean(name, names) for name in self._columns if name not in names}
+        return {name: did_you_mean(name, names) for name in self.columns if name not in names}
 
     def snapshot(self) -> State:
         """The header and what was learnt."""
         header = None if self._names is None else list(self._names)
-        return State(1, {"header": header, "columns": to_meta(self._columns.values())}, {})
+        return State(1, {"header": header, "columns": to_meta(self.columns.values())}, {})
 
     def restore(self, saved: State) -> None:
         """Go on with a header and kinds known before."""
@@ -86,12 +86,12 @@ class Table:
             self._use(tuple(header))
         for name in saved.meta["columns"]:
             self._add(name)
-        for column in self._columns.values():
+        for column in self.columns.values():
             from_meta(column, saved.meta["columns"])
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """The columns of the good payloads, and why the others are rejected."""
-        for column in self._columns.values():
+        for column in self.columns.values():
             column.texts.renew()
         made = _Made()
         rows = self._plain_rows(payloads)
@@ -110,7 +110,7 @@ class Table:
         self._convert(self._names or (), rows, made)
         columns = {
             name: join(column, zip(made.counts, made.parts(name), strict=True))
-            for name, column in self._columns.items()
+            for name, column in self.columns.items()
         }
         good = None if len(made.good) == len(payloads) else np.array(made.good, np.int64)
         return Decoded(columns, len(made.good), good, made.rejected)
@@ -180,9 +180,9 @@ class Table:
         if not rows:
             return
         columns = {
-            position: self._columns[name]
+            position: self.columns[name]
             for position, name in enumerate(names)
-            if name in self._columns
+            if name in self.columns
         }
         parts = self._fast(columns, rows)
         if parts is None:

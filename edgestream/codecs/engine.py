@@ -8,9 +8,10 @@ docs/codecs.md ("Rules for every decoder"), line by line, and shares its snapsho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from edgestream.codecs.columns import Texts
 from edgestream.codecs.json_decode import Reading
 from edgestream.codecs.json_form import JsonForm
 from edgestream.codecs.json_layout import Layout
@@ -25,6 +26,10 @@ class Engine(Protocol):
 
     def absent(self) -> Mapping[str, str]:
         """The wanted columns no value came for, with what they might be called."""
+
+    @property
+    def texts(self) -> Iterable[Texts]:
+        """The texts it remembers, of each column."""
 
     def snapshot(self) -> State:
         """What was learnt."""

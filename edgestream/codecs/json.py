@@ -92,6 +92,15 @@ class Json(Codec):
         """One object a row: missing is null, times are RFC 3339 in UTC."""
         return encode(batch)
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._running().texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._running().texts:
+            texts.forget()
+
     def snapshot(self) -> State | None:
         """What it learnt from the data."""
         return self._running().snapshot()

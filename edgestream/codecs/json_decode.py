@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from edgestream.batch import Array
-from edgestream.codecs.columns import join, piece, to_meta
+from edgestream.codecs.columns import Texts, join, piece, to_meta
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_rows import Reader
 from edgestream.component import Decoded, State
@@ -101,6 +101,11 @@ class Reading:
         if not self._looked_at:
             return {}
         return {name: did_you_mean(name, self._names) for name in self.layout.unseen()}
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts it remembers, of each column."""
+        return [column.texts for column in self.layout.columns.values()]
 
     def snapshot(self) -> State:
         """What was learnt."""

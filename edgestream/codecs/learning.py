@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from edgestream.codecs.columns import Declared, Kind, Learnt, from_meta, start, to_meta
+from edgestream.codecs.columns import Declared, Kind, Learnt, Texts, from_meta, start, to_meta
 from edgestream.component import State
 from edgestream.errors import ConfigError, did_you_mean
 from edgestream.schema import ColumnKind
@@ -81,6 +81,11 @@ class Learning:
         """Between batches: forget texts if there are too many."""
         for column in self.columns.values():
             column.texts.renew()
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts it remembers, of each column."""
+        return [column.texts for column in self.columns.values()]
 
     def snapshot(self) -> State:
         """What was learnt."""

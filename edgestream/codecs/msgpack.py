@@ -91,6 +91,15 @@ class Msgpack(Codec):
             return [write(row) for row in rows]
         return [write(dict(zip(lists, row, strict=True))) for row in rows]
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._running().texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._running().texts:
+            texts.forget()
+
     def snapshot(self) -> State | None:
         """What it learnt from the data."""
         return self._running().snapshot()

@@ -70,6 +70,14 @@ class Raw(Codec):
                 good.append(index)
         return Decoded({self.column: self._column(values)}, len(good), np.array(good), rejected)
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts of the column, reckoned."""
+        return self._texts.nbytes
+
+    def shrink(self) -> None:
+        """Forget the texts of the column."""
+        self._texts.forget()
+
     def _fast(self, payloads: Sequence[bytes]) -> Column | None:
         """The column, or None if any payload needs a look of its own."""
         if sum(map(len, payloads)) > nbytes(self.max_payload):

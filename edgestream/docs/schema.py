@@ -10,7 +10,7 @@ from __future__ import annotations
 from edgestream.component import Component, Kind
 from edgestream.config.convert import annotation
 from edgestream.config.fields import options, required
-from edgestream.config.values import Nanos
+from edgestream.config.values import Bytes, Nanos
 from edgestream.docs.describe import describe
 from edgestream.docs.types import JsonSchema, fields_schema, json_schema
 from edgestream.eventtime import Time
@@ -20,6 +20,7 @@ from edgestream.scenario import Scenario
 from edgestream.spec import NAME, STRONGEST, Spool
 
 _DURATION = json_schema(Nanos)
+_SIZE = json_schema(Bytes)
 _NAME: JsonSchema = {"type": "string", "pattern": f"^({NAME.pattern})$|" + r"\$\{"}
 _FEEDS: JsonSchema = {
     "description": "What feeds it: a source, a stream, a port such as minutes.late, or several.",
@@ -106,6 +107,10 @@ def _top() -> JsonSchema:
             "enum": list(STRONGEST),
         },
         "checkpoint": {**_DURATION, "description": "Time between checkpoints."},
+        "memory": {
+            **_SIZE,
+            "description": "How large the state of all steps may become; default 256MiB.",
+        },
         "tests": {
             "description": "Rows given to sources and rows expected at sinks: edgestream test.",
             "type": ["array", "null"],

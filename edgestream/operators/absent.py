@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch, Column, Dictionary, Strings
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import ENDED
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.lookup import Numbers
@@ -32,7 +32,7 @@ _TEN_YEARS = 3650 * 86_400_000_000_000
         "absent: {for: 1h, by: [site, meter], forget: 90d}",
     ),
 )
-class Absent(Operator):
+class Absent(PerKey):
     """Give a row when a key has been silent for so long, and another when it comes back.
 
     What leaves are these events alone; the rows that enter leave unchanged by the port ``rows``.
@@ -50,7 +50,7 @@ class Absent(Operator):
     row lies ``forget`` behind the watermark is forgotten, and coming again it is new.
     """
 
-    ports = (ROWS,)
+    ports = (ROWS, OVERFLOW)
 
     for_: Duration = option(
         help="How long a silence is.", minimum=1000, maximum=_TEN_YEARS, example="10m"

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
-from edgestream.operators.per_key import Table, check_by, check_schema, numbers
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema, numbers
 from edgestream.operators.runs import Recent, Runs, medians
 from edgestream.schema import ColumnKind, Schema
 
@@ -30,7 +30,7 @@ _NORMAL = 1.4826
         "anomaly: {column: power, by: meter, method: seasonal, season: 1d, buckets: 24}",
     ),
 )
-class Anomaly(Operator):
+class Anomaly(PerKey):
     """Say of each row how unusual its value is for its key, from the values that came before it.
 
     Adds ``score``, the distance from what is usual in units of the usual spread, with its sign,

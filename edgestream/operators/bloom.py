@@ -143,6 +143,10 @@ class Bloom(Operator):
             for name in ("now", "next")
         )
 
+    def state_bytes(self) -> int:
+        """The bytes of the filters; keys do not make them larger."""
+        return sum(bits.words.nbytes for bits in (self._now, self._next) if bits is not None)
+
     def _ahead(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
         if self.reset is None or self._period is None:
             return np.zeros(len(times), np.bool_)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgestream.batch import NAT, Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.schema import ColumnKind, Schema
 
 
@@ -19,7 +19,7 @@ from edgestream.schema import ColumnKind, Schema
     shorthand="column",
     examples=("changed: {column: state, by: device}", "changed: door"),
 )
-class Changed(Operator):
+class Changed(PerKey):
     """Keep the rows in which a column holds another value than in the row of the key before.
 
     The first row of a key passes. A row without a value never passes and is not remembered:

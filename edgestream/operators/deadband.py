@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
-from edgestream.operators.per_key import Table, check_by, check_schema, numbers
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema, numbers
 from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.lookup import Numbers
@@ -26,7 +26,7 @@ _NEVER = np.iinfo(np.int64).max
         "deadband: {column: level, by: [site, tank], band: 2, at_least: 10m}",
     ),
 )
-class Deadband(Operator):
+class Deadband(PerKey):
     """Keep a row when its value has moved by ``band`` or more since the last row that was kept.
 
     The first row of a key passes. With ``at_least`` a row passes also when that much event time

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
@@ -54,7 +54,7 @@ class Dedupe(Operator):
     128 bits.
     """
 
-    ports = (DUPLICATES,)
+    ports = (DUPLICATES, OVERFLOW)
 
     by: Sequence[str] = option(help="The key columns.", example="[device, frame]")
     within: Duration = option(
@@ -65,6 +65,7 @@ class Dedupe(Operator):
     _prints: Fingerprints | None = state()
     _seen: Seen = state(lambda: Seen(2, _NEVER))
     _watermark: int = state(lambda: UNKNOWN)
+    _clear_at: int = state(lambda: UNKNOWN)
 
     def check(self) -> None:
         """At least one key column, and a time."""
@@ -128,6 +129,23 @@ class Dedupe(Operator):
     def state_bytes(self) -> int:
         """The bytes of state held."""
         return self._seen.nbytes
+
+    def state_keys(self) -> int:
+        """How many keys there are, some of them perhaps forgotten."""
+        return self._seen.count
+
+    def grows(self, batch: Batch) -> Mask | None:
+        """The rows of keys that are not in the table."""
+        if not len(batch) or self._prints is None:
+            return None
+        if self._watermark >= self._clear_at:  # all keys there before are forgotten by the next
+            self._seen.clear_out(self._alive)
+            self._clear_at = self._watermark + int(nanos(self.within))
+        prints = self._prints.of(batch)
+        new = ~self._seen.has(prints.one, prints.two)
+        if prints.known is not None:
+            new &= prints.known
+        return new if new.any() else None
 
     def _alive(self, values: list[Times]) -> Mask:
         alive: Mask = values[_UNTIL] > self._watermark

@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 
 from edgestream.batch import NAT, Batch, Column, as_column
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.operators.kept import Bits
 from edgestream.operators.names import check_names
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 
@@ -30,7 +30,7 @@ _NUMBERS = ("bool", "int", "float")
         "fill: {columns: state, how: constant, value: unknown}",
     ),
 )
-class Fill(Operator):
+class Fill(PerKey):
     """Put a value where one is missing.
 
     ``how: hold`` takes the last value that the column had in the rows of the key; with

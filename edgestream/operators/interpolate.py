@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import NAT, Batch, Column
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.operators.names import check_names
-from edgestream.operators.per_key import Table, check_by, check_schema, numbers
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema, numbers
 from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.lookup import Numbers
@@ -32,7 +32,7 @@ _TEN_YEARS = 3650 * 86_400_000_000_000
         "interpolate: {every: 1m, columns: [level, flow], by: [site, tank], max_gap: 10m}",
     ),
 )
-class Interpolate(Operator):
+class Interpolate(PerKey):
     """Give the value of columns at even times, on straight lines between consecutive readings.
 
     One row leaves for each key and each multiple of ``every`` since the epoch: the key columns,
@@ -49,7 +49,7 @@ class Interpolate(Operator):
     A key whose last row lies ``forget`` behind the watermark is forgotten.
     """
 
-    ports = (LATE,)
+    ports = (LATE, OVERFLOW)
 
     every: Duration = option(
         help="How far the times are apart.", minimum=_MICRO, maximum=_TEN_YEARS, example="1s"

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgestream.batch import MISSING, Array, Batch, Column, Strings
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Fatal, Problem, did_you_mean
@@ -58,7 +59,7 @@ class Join(Operator):
     ``late``, with the input it came from in a column ``side``.
     """
 
-    ports = (LATE,)
+    ports = (LATE, OVERFLOW)
     gathers: ClassVar[bool] = True
 
     left: str = option(help="An input, as `from` names it.", example="readings")
@@ -134,8 +135,8 @@ class Join(Operator):
         return Schema(kinds, left.open or right.open)
 
     def port_schema(self, port: str, schema: Schema) -> Schema:
-        """The columns of either input, and which it was."""
-        return schema.with_fields({SIDE: "string"})
+        """The columns of either input; by ``late`` also which it was."""
+        return schema.with_fields({SIDE: "string"}) if port == LATE else schema
 
     def uses(self) -> Mapping[str, ColumnKind]:
         """The columns that must be equal, of any kind."""
@@ -186,6 +187,18 @@ class Join(Operator):
             raise ConfigError(problems)
         self._joining = None
         self._running().load(saved.meta, saved.arrays)
+
+    def state_bytes(self) -> int:
+        """The bytes of the rows of both sides and of their keys."""
+        return 0 if self._joining is None else self._joining.nbytes
+
+    def state_keys(self) -> int:
+        """How many keys there are."""
+        return 0 if self._joining is None else self._joining.keys
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """All rows: each of them would be kept."""
+        return np.ones(len(batch), np.bool_) if len(batch) else None
 
     def _running(self) -> Joining:
         if self._joining is None:

@@ -89,6 +89,12 @@ class _Side:
         self._slots = [np.concatenate([np.zeros(0, np.intp), *self._slots])]
         return self._slots[0]
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes held."""
+        rows = sum(batch.nbytes for batch in self._batches)
+        return rows + sum(slots.nbytes for slots in self._slots) + self.matched.nbytes
+
     def keep(self, wanted: Mask) -> None:
         """Forget all other rows."""
         if not wanted.all():
@@ -114,6 +120,16 @@ class Joining:
         self._watermark = UNKNOWN
         self._due = ENDED
         self._look_at = _FEW
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        return self._left.nbytes + self._right.nbytes + self._index.nbytes
+
+    @property
+    def keys(self) -> int:
+        """How many keys there are."""
+        return len(self._index)
 
     def add(self, right: bool, batch: Batch) -> Mask | None:
         """Take rows of a side; the mask says which came too late, None: none did."""

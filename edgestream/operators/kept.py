@@ -34,6 +34,11 @@ class Kept:
         self.values: Bits = np.zeros((0, width) if width else 0, np.int64)
         self._texts = TextKeys()
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        return self.values.nbytes + self._texts.nbytes
+
     def bits(self, column: Column | None, rows: int) -> Bits:
         """A column as what is kept; a column that is not there is missing in all rows."""
         if column is None or not rows:

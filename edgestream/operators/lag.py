@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgestream.batch import NAT, Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Recent
 from edgestream.schema import ColumnKind, Schema
 
@@ -25,7 +25,7 @@ from edgestream.schema import ColumnKind, Schema
         "lag: {column: level, by: tank, steps: 3, as: third_last, forget: 7d}",
     ),
 )
-class Lag(Operator):
+class Lag(PerKey):
     """Put the value that a key had before beside each row, so that ``set`` can compare the two.
 
     Rows of a key count in the order in which they come; put ``sort`` before it where they come

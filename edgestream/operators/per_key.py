@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgestream.aggregate.values import as_numbers
 from edgestream.batch import Array, Batch
-from edgestream.component import State
+from edgestream.component import OVERFLOW, Operator, State
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN
 from edgestream.operators.kept import Kept
@@ -73,6 +73,28 @@ def _places(field: str, names: Sequence[str]) -> dict[tuple[str | int, ...], str
     return {(field, index): name for index, name in enumerate(names)}
 
 
+class PerKey(Operator):
+    """What operators have in common whose state is a `Table`; new keys are what makes it grow."""
+
+    ports: tuple[str, ...] = (OVERFLOW,)
+    _table: Table | None
+
+    def state_bytes(self) -> int:
+        """The bytes of keys and columns; texts are reckoned."""
+        return 0 if self._table is None else self._table.nbytes
+
+    def state_keys(self) -> int:
+        """How many keys there are, some of them perhaps forgotten."""
+        return 0 if self._table is None else len(self._table)
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """The rows of new keys."""
+        if self._table is None or not len(batch):
+            return None
+        new = self._table.index.find(batch) < 0
+        return new if new.any() else None
+
+
 class Table:
     """The keys with the columns kept of each.
 
@@ -102,6 +124,13 @@ class Table:
     def __len__(self) -> int:
         """How many slots there are, some of them perhaps of forgotten keys."""
         return len(self.index)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        kept = sum(column.nbytes for column in self.kept.values())
+        columns = sum(column.nbytes for column in self.columns.values())
+        return self.index.nbytes + columns + kept + self._seen.nbytes
 
     def slots(self, batch: Batch) -> Numbers:
         """The slot of each row; new keys get one, and all are seen."""

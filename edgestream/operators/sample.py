@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch, to_python
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import split
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.lookup import Numbers
@@ -33,7 +33,7 @@ _UNKNOWN, _YES, _NO = 0, 1, 2
         "sample: {fraction: 0.05, by: session}",
     ),
 )
-class Sample(Operator):
+class Sample(PerKey):
     """Keep a part of the rows; the others leave by the port ``dropped``.
 
     ``every: 10s`` keeps the first row that comes of each key in each period of that length, as
@@ -48,7 +48,7 @@ class Sample(Operator):
     A key whose last row lies ``forget`` behind the watermark is forgotten.
     """
 
-    ports = (DROPPED,)
+    ports = (DROPPED, OVERFLOW)
 
     every: Duration | None = option(
         default=None, help="One row of a key in every period of this length.", example="10s"

@@ -44,8 +44,13 @@ class Seen:
 
         At most half of the places are taken: a search then looks at two places or so.
         """
-        if 2 * (self.count + more) <= len(self._one):
-            return
+        if 2 * (self.count + more) > len(self._one):
+            self.clear_out(kept, more)
+
+    def clear_out(
+        self, kept: Callable[[list[Positions]], NDArray[np.bool_]], more: int = 0
+    ) -> None:
+        """Begin a table with those that are ``kept``, and room for ``more``."""
         one, two, values = self.content(kept)
         size = _FEWEST
         while size < 4 * (len(one) + more):
@@ -86,6 +91,21 @@ class Seen:
         while len(left):  # as often as the longest run of taken places: twenty or so
             found[left] = (found[left] + 1) & mask
             left = self._settle(one, two, found, left)
+        return found
+
+    def has(self, one: Words, two: Words) -> NDArray[np.bool_]:
+        """Which keys have a position; none gets one."""
+        mask = len(self._one) - 1
+        one = np.where(one == 0, _ONE, one)
+        at = (one >> np.uint64(64 - mask.bit_length())).astype(np.int64)
+        found = np.zeros(len(one), np.bool_)
+        left = np.arange(len(one))
+        while len(left):
+            here = self._one[at[left]]
+            same = (here == one[left]) & (self._two[at[left]] == two[left])
+            found[left[same]] = True
+            left = left[(here != 0) & ~same]
+            at[left] = (at[left] + 1) & mask
         return found
 
     def _settle(self, one: Words, two: Words, at: Positions, rows: Positions | None) -> Positions:

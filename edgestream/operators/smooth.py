@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
-from edgestream.operators.per_key import Table, check_by, check_schema, numbers
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema, numbers
 from edgestream.operators.runs import Recent, Runs, medians
 from edgestream.schema import ColumnKind, Schema
 
@@ -36,7 +36,7 @@ _BELONGS = {
         "smooth: {column: level, by: tank, method: kalman, drift: 0.01, noise: 4}",
     ),
 )
-class Smooth(Operator):
+class Smooth(PerKey):
     """Put a smoothed number beside each row, in the column ``smoothed``, for each key on its own.
 
     ``ewma``: the exponentially weighted moving average s ← s + a·(x − s), from the first value on.

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgestream.batch import Batch, concat
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.eventtime import UNKNOWN
@@ -43,7 +44,7 @@ class Sort(Operator):
     future is held until its time has come.
     """
 
-    ports = (LATE,)
+    ports = (LATE, OVERFLOW)
 
     within: Duration = option(
         default="0s", help="How far behind the watermark rows leave.", maximum=_TEN_YEARS
@@ -90,6 +91,15 @@ class Sort(Operator):
                 rest.append(_Part(part.rows.take(slice(cut, None)), int(part.rows.times[cut])))
         self._parts = rest
         return ((MAIN, _ordered(concat(ready)).rows),) if ready else ()
+
+    def state_bytes(self) -> int:
+        """The bytes of the rows that are held."""
+        return sum(part.rows.nbytes for part in self._parts)
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """All rows that would be held; those that are late are not."""
+        held = batch.times >= self._limit
+        return held if held.any() else None
 
     def snapshot(self) -> State:
         """The rows that are held."""

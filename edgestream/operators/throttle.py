@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
-from edgestream.operators.per_key import Table, check_by, check_schema
+from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Runs, split
 from edgestream.schema import ColumnKind, Schema
 
@@ -28,7 +28,7 @@ _TEN_YEARS = 3650 * 86_400_000_000_000
         "throttle: {rate: 60, per: 1h, burst: 3, by: [site, alarm]}",
     ),
 )
-class Throttle(Operator):
+class Throttle(PerKey):
     """Let no more than ``rate`` rows of a key pass ``per`` time; the others leave by ``dropped``.
 
     A token bucket on event time: it holds ``burst`` tokens at most (by default as many as
@@ -42,7 +42,7 @@ class Throttle(Operator):
     behind the watermark is forgotten.
     """
 
-    ports = (DROPPED,)
+    ports = (DROPPED, OVERFLOW)
 
     rate: float = option(help="How many rows may pass.", example="5")
     per: Duration = option(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgestream.aggregate import Aggregate
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Batch
-from edgestream.component import MAIN, Operator, Outputs, State, component
+from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
@@ -61,7 +64,7 @@ class Window(Operator):
     in the stddev or in inf − inf, the result is missing.
     """
 
-    ports = (LATE,)
+    ports = (LATE, OVERFLOW)
     gathers = True
 
     tumbling: Duration | None = option(
@@ -164,6 +167,14 @@ class Window(Operator):
     def state_bytes(self) -> int:
         """The bytes of state held; texts are reckoned, not measured."""
         return 0 if self._running is None else self._running.nbytes
+
+    def state_keys(self) -> int:
+        """How many keys there are."""
+        return 0 if self._running is None else len(self._running.known)
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """The rows of keys that no window holds."""
+        return self._state().known.grows(batch) if len(batch) else None
 
     def _state(self) -> Running:
         if self._running is None:

@@ -18,6 +18,7 @@ from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
 from edgestream.runtime.decode import Read, read
 from edgestream.runtime.inbox import Item
+from edgestream.runtime.memory import Memory
 from edgestream.saved import restore
 from edgestream.store.tables import DeadLetter
 
@@ -36,6 +37,7 @@ class Flow:
     def __init__(self, graph: Graph) -> None:
         """Through this graph."""
         self.graph = graph
+        self.memory = Memory(graph)
 
     def read(self, item: Item, now: int) -> Read:
         """Decode an item and give its rows their times."""
@@ -49,13 +51,17 @@ class Flow:
         if len(got.batch):
             arrived += self.graph.push(item.source, got.batch)
         entry.watermark.observe(got.batch.times, _received(item, now), monotonic)
-        return Passed([*arrived, *self._advance(monotonic)], letters)
+        passed = Passed([*arrived, *self._advance(monotonic)], letters)
+        self.memory.note(len(got.batch))
+        return passed
 
     def tick(self, monotonic: int) -> Arrived:
         """Let the clock move the watermarks of silent sources."""
         for entry in self.graph.entries.values():
             entry.watermark.tick(monotonic)
-        return self._advance(monotonic)
+        arrived = self._advance(monotonic)
+        self.memory.tick()
+        return arrived
 
     def end(self, source: str, monotonic: int) -> Arrived:
         """A source gives nothing more."""
@@ -72,6 +78,7 @@ class Flow:
         for name, saved in watermarks.items():
             if name in self.graph.entries:
                 self.graph.entries[name].watermark.restore(saved)
+        self.memory.weigh()
 
     def _advance(self, monotonic: int) -> Arrived:
         entries = self.graph.entries

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Mapping
 
@@ -56,6 +57,7 @@ class Task:
         self.dead_letters = 0
         self.checkpoints = 0
         self._flow = Flow(graph)
+        self._log = logging.getLogger(f"edgestream.{graph.spec.name}")
         self._inbox = inbox
         self._store = store
         self._readers = readers
@@ -151,10 +153,16 @@ class Task:
         self._letters += passed.letters
         self.dead_letters += len(passed.letters)
         self._route(passed.arrived)
+        self._warn()
 
     def tick(self) -> None:
         """Let the clock move the watermarks of silent sources."""
         self._route(self._flow.tick(self._clock.monotonic()))
+        self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._flow.memory.warnings(self._clock.monotonic()):
+            self._log.warning("%s", warning)
 
     def _end(self, source: str) -> None:
         self._ended.add(source)

@@ -52,6 +52,19 @@ class KeyIndex:
             slots = pair.numbers((slots << _HALF) | numbers)
         return slots
 
+    def find(self, batch: Batch) -> Numbers:
+        """The slot of each row, −1 where its key never came; adds none."""
+        rows = len(batch)
+        if not self.names:
+            return np.zeros(rows, np.intp)
+        slots = self._columns[0].find(batch.columns.get(self.names[0]), rows)
+        rest = zip(self.names[1:], self._columns[1:], self._pairs, strict=True)
+        for name, column, pair in rest:
+            numbers = column.find(batch.columns.get(name), rows)
+            found = pair.find((slots << _HALF) | (numbers & _LOW))
+            slots = np.where((slots < 0) | (numbers < 0), -1, found)
+        return slots
+
     def take(self, slots: Numbers) -> dict[str, Column]:
         """The key columns of slots."""
         found: dict[str, Column] = {}

@@ -46,6 +46,15 @@ class NumberKeys:
             self._widen(wider)
         return self.lookup.numbers(_to_bits(column, self.kind))
 
+    def find(self, column: Array) -> Numbers:
+        """The dense number of each row, −1 where its value never came; changes nothing."""
+        wider = join(self.kind, _kind_beside(column, self.kind))
+        if wider == self.kind:
+            return self.lookup.find(_to_bits(column, wider))
+        values = cast("Array", _from_bits(self.lookup.values, self.kind))
+        known = _to_bits(values, wider) if len(values) else self.lookup.values
+        return Lookup(known).find(_to_bits(column, wider))
+
     def take(self, numbers: Numbers) -> Column:
         """The values behind dense numbers."""
         return _from_bits(self.lookup.values[numbers], self.kind)
@@ -101,6 +110,21 @@ class TextKeys:
             found = remap[column.codes]
         return found
 
+    def find(self, column: Column) -> Numbers:
+        """The dense number of each row, −1 where its text never came; learns none."""
+        if not isinstance(column, Strings):
+            column = Strings.of(keep(column, "string").tolist())
+        remap = self._remap(column.dictionary)
+        found: Numbers = remap[column.codes]
+        unsure = np.flatnonzero(found < 0)
+        if len(unsure):
+            codes, back = np.unique(column.codes[unsure], return_inverse=True)
+            texts = column.dictionary.values
+            numbers = np.array([self._number(texts, code) for code in codes.tolist()], np.intp)
+            remap[codes] = numbers
+            found[unsure] = numbers[back]
+        return found
+
     def take(self, numbers: Numbers) -> Strings:
         """The texts behind dense numbers, in one dictionary that lives as long as the keys."""
         codes = (numbers - (numbers > self._missing)).astype(np.int32)
@@ -116,6 +140,12 @@ class TextKeys:
     def nbytes(self) -> int:
         """The bytes held; texts are reckoned."""
         return _TEXT_BYTES * len(self) + sum(remap.nbytes for _, remap in self._remaps.values())
+
+    def _number(self, texts: Sequence[str], code: int) -> int:
+        if code == MISSING:
+            return -1 if self._missing == _NOT_YET else self._missing
+        mine = self._dictionary.code(texts[code])
+        return mine if mine == MISSING else mine + (mine >= self._missing)
 
     def _remap(self, dictionary: Dictionary) -> Numbers:
         """Code → dense number or −1, of a dictionary that is held so that its id stays its own."""
@@ -170,11 +200,21 @@ class KeyColumn:
         if column is None:
             column = np.full(rows, np.nan)
         if isinstance(column, Strings) and isinstance(self._keys, NumberKeys):
-            values = self._keys.take(np.arange(len(self._keys)))
-            self._keys = TextKeys(keep(values, "string").tolist())
+            self._keys = _as_texts(self._keys)
         if isinstance(self._keys, TextKeys):
             return self._keys.numbers(column)
         return self._keys.numbers(cast("Array", column))
+
+    def find(self, column: Column | None, rows: int) -> Numbers:
+        """The dense number of each row, −1 where its value never came; adds none."""
+        if column is None:
+            column = np.full(rows, np.nan)
+        keys = self._keys
+        if isinstance(keys, TextKeys):
+            return keys.find(column)
+        if isinstance(column, Strings):
+            return _as_texts(keys).find(column)
+        return keys.find(column)
 
     def take(self, numbers: Numbers) -> Column:
         """The values behind dense numbers."""
@@ -194,6 +234,10 @@ class KeyColumn:
         """Become the column that gave these to `save`."""
         text = meta["kind"] == "string"
         self._keys = TextKeys(meta["texts"]) if text else NumberKeys(meta["kind"], values)
+
+
+def _as_texts(keys: NumberKeys) -> TextKeys:
+    return TextKeys(keep(keys.take(np.arange(len(keys))), "string").tolist())
 
 
 def _kind_beside(column: Array, kept: ColumnKind) -> ColumnKind:

@@ -49,6 +49,10 @@ class Lookup:
             found = self._find(values)
         return found
 
+    def find(self, values: NDArray[np.int64]) -> Numbers:
+        """The dense number of each value, −1 for those that never came; adds none."""
+        return self._find(values) if len(values) else np.zeros(0, np.intp)
+
     def _find(self, values: NDArray[np.int64]) -> Numbers:
         if np.minimum.reduce(values) >= 0 and np.maximum.reduce(values) < len(self._table):
             return self._table[values]

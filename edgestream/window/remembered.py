@@ -34,6 +34,8 @@ class Remembered:
         self._came = np.zeros(_FEW, np.bool_)
         self._look_at = _FEW
         self._closings = 0
+        self.forgets = 0
+        """How often keys were forgotten."""
 
     def __len__(self) -> int:
         """How many slots there are."""
@@ -60,6 +62,10 @@ class Remembered:
         self._came[slots] = True
         return slots
 
+    def find(self, batch: Batch) -> Numbers:
+        """The slot of each row, −1 where its key is not known."""
+        return self._index.find(batch)
+
     def take(self, slots: Numbers) -> dict[str, Column]:
         """The key columns of slots."""
         return self._index.take(slots)
@@ -71,6 +77,7 @@ class Remembered:
         few = bool(self.names) and 2 * len(kept) <= count
         if few:
             self._index.keep(kept)
+            self.forgets += 1
             count = len(kept)
         self._came = np.zeros(max(_FEW, 2 * count), np.bool_)
         self._look_at = max(_FEW, 2 * count)

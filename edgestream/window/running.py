@@ -15,6 +15,7 @@ from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch, concat
 from edgestream.window.kind import Closed, Kind, Mask, Rows
+from edgestream.window.known import Known
 from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
 
@@ -47,6 +48,8 @@ class Running:
         self._ordered = self._kind.ordered or self._in_time
         self._enough = _ENOUGH
         self._waiting = Waiting(_names(by, aggregates))
+
+        self.known = Known(self._keys, self._waiting)
 
     @property
     def nbytes(self) -> int:

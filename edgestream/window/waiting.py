@@ -20,13 +20,15 @@ _Part: TypeAlias = tuple[Column | None, ...]
 class Waiting:
     """Batches in the order in which they came, cut down to the columns ``names``."""
 
-    __slots__ = ("_names", "_segments", "low", "rows")
+    __slots__ = ("_names", "_segments", "came", "low", "rows")
 
     def __init__(self, names: Iterable[str]) -> None:
         """Start empty."""
         self._names = tuple(names)
         self._segments: list[list[tuple[_Part, Array]]] = []
         self.rows = 0
+        self.came = 0
+        """How many rows were ever added, those that stay when others are taken once more."""
         self.low = FAR
 
     @property
@@ -46,7 +48,19 @@ class Waiting:
             self._segments.append([])
         self._segments[-1].append((part, batch.times))
         self.rows += len(batch.times)
+        self.came += len(batch.times)
         self.low = min(self.low, low)
+
+    def newest(self, rows: int) -> list[Batch]:
+        """At least so many of the rows that came last; they go on waiting."""
+        found: list[Batch] = []
+        parts = (held for segment in reversed(self._segments) for held in reversed(segment))
+        for part in parts if rows > 0 else ():
+            found.append(self._joined([part]))
+            rows -= len(part[1])
+            if rows <= 0:
+                break
+        return found[::-1]
 
     def take(self, before: int | None = None) -> list[Batch]:
         """All rows, or those of times ``before``, which then no longer wait, as full batches."""

@@ -74,6 +74,7 @@ NAMED = """\
 name: named
 delivery: at_least_once
 checkpoint: 250ms
+memory: 64MiB
 sources:
   a: {generate: {devices: 3}, time: ts}
   b: {file: x.ndjson, decode: raw, time: {field: at, unit: ms}}
@@ -89,6 +90,7 @@ sinks:
 def test_a_named_pipeline() -> None:
     spec = read(NAMED)
     assert (spec.name, spec.delivery, spec.checkpoint) == ("named", "at_least_once", 250_000_000)
+    assert spec.memory == 64 << 20
     assert spec.sources["a"].time == es.Time("ts")
     assert spec.sources["b"].decode == es.Raw()
     assert spec.sources["b"].time == es.Time("at", unit="ms")
