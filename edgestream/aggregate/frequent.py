@@ -29,6 +29,8 @@ _PER_VALUE = 4
 """Counters for each value of a long list."""
 _AT_ONCE = 1024
 """How many cells are merged together."""
+_ONE = np.uint64(1)
+"""The least hash there is: 0 is that of a counter that counts nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,12 @@ class Frequent(Part):
 
     def update(self, state: Fields, cells: Cells, values: Values, times: NDArray[np.int64]) -> None:
         """Count values that have a counter; find counters for the others."""
-        hashes = values.hashes(state["value"])
-        match = (state["hash"][cells] == hashes[:, None]) & (state["times"][cells] > 0)
-        known = match.any(axis=1)
-        at = cells[known] * self.counters + match[known].argmax(axis=1)
-        np.add.at(state["times"].reshape(-1), at, 1)
-        if not known.all():
-            rows = np.flatnonzero(~known)
+        hashes = np.maximum(values.hashes(state["value"]), _ONE)
+        match = np.flatnonzero(np.take(state["hash"], cells, axis=0) == hashes[:, None])
+        known, counters = np.divmod(match, self.counters)
+        np.add.at(state["times"].reshape(-1), cells[known] * self.counters + counters, 1)
+        if len(known) < len(cells):
+            rows = np.delete(np.arange(len(cells)), known)
             self._count_new(state, cells[rows], hashes[rows], Values(values.column[rows]))
 
     def merge(self, state: Fields, counts: Counts) -> dict[str, Array]:
@@ -82,13 +83,13 @@ class Frequent(Part):
         if new == "string" and old != "string":
             held = self.filled(state, counts)
             wide["hash"] = wide["hash"].copy()
-            wide["hash"][held] = of_texts(wide["value"][held].tolist())
+            wide["hash"][held] = np.maximum(of_texts(wide["value"][held].tolist()), _ONE)
         return wide
 
     def _count_new(
         self, state: Fields, cells: Cells, hashes: NDArray[np.uint64], values: Values
     ) -> None:
-        """Count values that have no counter, as many a cell at once as there are counters."""
+        """Count values that have no counter, in the order in which they came first."""
         order = np.lexsort((hashes, cells))
         other = (np.diff(cells[order]) != 0) | (np.diff(hashes[order]) != 0)
         starts = np.flatnonzero(np.append(True, other))
@@ -97,15 +98,26 @@ class Frequent(Part):
         firsts, often = firsts[came], often[came]
         groups = grouped(cells[firsts])
         firsts, often = firsts[groups.order], often[groups.order]
-        turns, places = np.divmod(groups.ranks, self.counters)
-        kept = values.kept_like(state["value"])
-        for turn in range(int(turns.max()) + 1):
+        new = {"hash": hashes[firsts], "times": often}
+        new["value"] = Values(values.column[firsts]).kept_like(state["value"])
+        at, places, counts = groups.cells, groups.ranks, groups.tails - groups.heads + 1
+        # Counters in use stand first, so the free ones begin after them.
+        used = np.count_nonzero(state["times"][at[groups.heads]], axis=1)
+        room = np.repeat(used + counts <= self.counters, counts)
+        free = (at * self.counters + np.repeat(used, counts) + places)[room]
+        for name, array in new.items():
+            state[name].reshape(-1)[free] = array[room]
+        self._compete(state, at[~room], places[~room], {n: a[~room] for n, a in new.items()})
+
+    def _compete(self, state: Fields, at: Cells, places: Cells, new: Fields) -> None:
+        """Let new values compete for counters, as many a cell at once as there are of these."""
+        turns, places = np.divmod(places, self.counters)
+        for turn in range(int(turns.max(initial=-1)) + 1):
             now = np.flatnonzero(turns == turn)
-            touched, rows = np.unique(groups.cells[now], return_inverse=True)
+            touched, rows = np.unique(at[now], return_inverse=True)
             more = {n: np.zeros((len(touched), self.counters), a.dtype) for n, a in state.items()}
-            at = rows, places[now]
-            more["hash"][at], more["times"][at] = hashes[firsts[now]], often[now]
-            more["value"][at] = kept[firsts[now]]
+            for name, array in new.items():
+                more[name][rows, places[now]] = array[now]
             mine = {name: array[touched] for name, array in state.items()}
             for name, array in _folded(mine, more).items():
                 state[name][touched] = array
@@ -114,7 +126,7 @@ class Frequent(Part):
 def _matched(mine: dict[str, Array], theirs: dict[str, Array]) -> tuple[Fields, Fields]:
     """Both, after what is counted in both has been added to the first."""
     same = mine["hash"][:, :, None] == theirs["hash"][:, None, :]
-    same &= (mine["times"] > 0)[:, :, None] & (theirs["times"] > 0)[:, None, :]
+    same &= (theirs["times"] > 0)[:, None, :]
     more = (same * theirs["times"][:, None, :]).sum(axis=2)
     rest = np.where(same.any(axis=1), 0, theirs["times"])
     return {**mine, "times": mine["times"] + more}, {**theirs, "times": rest}
@@ -129,7 +141,8 @@ def _folded(mine: Fields, theirs: Fields) -> Fields:
     order = order[:, :counters]
     both = {name: np.concatenate([mine[name], theirs[name]], axis=1) for name in mine}
     kept = {name: np.take_along_axis(array, order, 1) for name, array in both.items()}
-    return {**kept, "times": np.maximum(kept["times"] - lost, 0)}
+    left = np.maximum(kept["times"] - lost, 0)
+    return {**kept, "times": left, "hash": np.where(left > 0, kept["hash"], 0)}
 
 
 class TopK(Function):
