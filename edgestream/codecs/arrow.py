@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from edgestream.batch import Batch
-from edgestream.codecs.arrow_decode import Frames, pyarrow
+from edgestream.codecs.arrow_arrays import pyarrow
+from edgestream.codecs.arrow_decode import Frames
 from edgestream.codecs.arrow_encode import stream
 from edgestream.codecs.learning import Learning
 from edgestream.component import Codec, Decoded, State, component
@@ -66,6 +67,15 @@ class Arrow(Codec):
             parts = [batch.take(slice(row, row + 1)) for row in range(len(batch))]
         pa = pyarrow()
         return [stream(pa, part) for part in parts]
+
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._running().learning.texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._running().learning.texts:
+            texts.forget()
 
     def snapshot(self) -> State | None:
         """What it learnt from the data."""

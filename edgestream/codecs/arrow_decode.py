@@ -6,19 +6,16 @@ does in JSON, by the same rules. ``pyarrow`` is imported when the first payload 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgestream.batch import Array, Column, Dictionary
+from edgestream.batch import Column
+from edgestream.codecs.arrow_arrays import Arrays, Part
 from edgestream.codecs.arrow_claims import claims
-from edgestream.codecs.columns import HIGHEST, Kind, Learnt, fit, join, unfit
+from edgestream.codecs.columns import Kind, Learnt, fit, join, unfit
 from edgestream.codecs.learning import Learning
-from edgestream.codecs.packages import missing
 from edgestream.codecs.packs import places
 from edgestream.component import Decoded, State
 
@@ -30,15 +27,6 @@ MAX_DEPTH = 5
 _LIKE: Mapping[Kind, Any] = {"int": 1, "float": 1.5, "bool": True, "string": "text", "array": []}
 
 
-@dataclass(slots=True)
-class Part:
-    """One column of one record batch: an array, its kind (None is a time), and if it has gaps."""
-
-    kind: Kind | None
-    values: Array
-    gaps: bool
-
-
 class Frames:
     """The state of decoding."""
 
@@ -47,25 +35,25 @@ class Frames:
         self.learning = learning
         self._times = set(times)
         self._max_payload = max_payload
-        self._known: dict[str, tuple[Any, Dictionary, NDArray[np.int32]]] = {}
         self._schema: Any = None
         self._names: Sequence[str] = ()
         self._structs = False
-        self._pa: Any = None
+        self._arrays: Arrays | None = None
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """The columns of the good payloads, and why the others are rejected."""
-        if self._pa is None:
-            self._pa = pyarrow()
+        if self._arrays is None:
+            self._arrays = Arrays()
+        arrays = self._arrays
         self.learning.renew()
         good: list[int] = []
         counts: list[int] = []
         parts: list[tuple[int, dict[str, Part | None]]] = []
         rejected: dict[int, str] = {}
-        refusals = (self._pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+        refusals = (arrays.pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
         for index, payload in enumerate(payloads):
             try:
-                batches = self._read(payload)
+                batches = self._read(arrays, payload)
             except refusals as error:
                 rejected[index] = _reason(error)
                 continue
@@ -95,13 +83,13 @@ class Frames:
         column = self.learning.columns.get(name)
         return column is not None and column.kind is None and not column.numeric
 
-    def _read(self, payload: bytes) -> list[tuple[int, dict[str, Part | None]]]:
+    def _read(self, arrays: Arrays, payload: bytes) -> list[tuple[int, dict[str, Part | None]]]:
         """The columns of each record batch of a stream; ValueError if it is rejected."""
         if len(payload) > self._max_payload:
             raise ValueError(f"{len(payload)} bytes are more than max_payload")
         claimed = claims(payload)
-        reader = self._pa.ipc.open_stream(payload)
-        names = self._names_of(reader.schema)
+        reader = arrays.pa.ipc.open_stream(payload)
+        names = self._names_of(arrays.pa, reader.schema)
         if claimed.rows * max(1, len(names)) + claimed.words > MAX_CELLS:
             raise ValueError(f"more than {MAX_CELLS:,} values in one payload")
         if claimed.unpacked > MAX_UNPACKED:
@@ -111,7 +99,7 @@ class Frames:
         times: set[str] = set()
         batches = []
         for batch in reader:
-            made = self._columns(batch, taken)
+            made = self._columns(arrays, batch, taken)
             for name, part in made.items():
                 if part is not None and part.kind is None:
                     self._check_time(taken[name], kinds[name])
@@ -122,12 +110,12 @@ class Frames:
         self._keep(names, taken, kinds, times, batches)
         return batches
 
-    def _names_of(self, schema: Any) -> Sequence[str]:
+    def _names_of(self, pa: Any, schema: Any) -> Sequence[str]:
         """The names of all columns of a schema, those within structs with a dot."""
         if self._schema is None or not schema.equals(self._schema):
-            self._structs = any(self._pa.types.is_struct(field.type) for field in schema)
+            self._structs = any(pa.types.is_struct(field.type) for field in schema)
             empty = schema.empty_table()
-            self._names = _flat(self._pa, empty).schema.names if self._structs else schema.names
+            self._names = _flat(pa, empty).schema.names if self._structs else schema.names
             self._schema = schema
         if len(set(self._names)) < len(self._names):
             twice = next(name for name in self._names if self._names.count(name) > 1)
@@ -150,63 +138,21 @@ class Frames:
                 gaps = part is None or part.gaps
                 taken[name].nullable = taken[name].nullable or (gaps and count > 0)
 
-    def _columns(self, batch: Any, taken: Mapping[str, Learnt]) -> dict[str, Part | None]:
+    def _columns(
+        self, arrays: Arrays, batch: Any, taken: Mapping[str, Learnt]
+    ) -> dict[str, Part | None]:
         """The wanted columns of a record batch; None where all values are missing."""
-        made: dict[str, Part | None] = {}
-        arrays = batch.columns
+        columns = batch.columns
         if self._structs:
             batch.validate(full=True)
-            table = _flat(self._pa, self._pa.Table.from_batches([batch]))
-            arrays = [column.combine_chunks() for column in table.columns]
-        for name, array in zip(self._names, arrays, strict=True):
+            table = _flat(arrays.pa, arrays.pa.Table.from_batches([batch]))
+            columns = [column.combine_chunks() for column in table.columns]
+        made: dict[str, Part | None] = {}
+        for name, array in zip(self._names, columns, strict=True):
             if name in taken:
                 array.validate(full=True)
-                made[name] = self._part(taken[name], array)
+                made[name] = arrays.part(taken[name], array)
         return made
-
-    def _part(self, column: Learnt, array: Any) -> Part | None:
-        types, kind = self._pa.types, array.type
-        gaps = array.null_count > 0
-        if types.is_null(kind):
-            return None
-        if types.is_dictionary(kind) or _is_text(types, kind):
-            return Part("string", self._codes(column, array), gaps)
-        if types.is_boolean(kind):
-            if gaps:
-                return Part("bool", _floats(array.cast("uint8")), gaps)
-            return Part("bool", array.to_numpy(zero_copy_only=False), gaps)
-        if types.is_integer(kind):
-            return Part("int", _floats(array) if gaps else _whole(column, array), gaps)
-        if types.is_floating(kind):
-            values = _floats(array)
-            if np.isinf(values).any():
-                raise ValueError(f"{column.name}: the number is out of range")
-            return Part("float", values, gaps)
-        if types.is_timestamp(kind) or types.is_date(kind):
-            stamp = types.is_timestamp(kind)
-            unit = self._pa.timestamp("us", kind.tz if stamp else None)
-            micros = array.cast(unit, safe=not stamp or kind.unit != "ns")
-            values = micros.to_numpy(zero_copy_only=False)
-            return Part(None, np.array(values, "datetime64[us]"), gaps)
-        raise ValueError(f"{column.name}: the type {kind} is not read")
-
-    def _codes(self, column: Learnt, array: Any) -> NDArray[np.int32]:
-        """The codes of texts; a dictionary that comes again is not looked at again."""
-        if not self._pa.types.is_dictionary(array.type):
-            array = array.cast(self._pa.large_string()).dictionary_encode()
-        if not _is_text(self._pa.types, array.type.value_type):
-            raise ValueError(f"{column.name}: the type {array.type} is not read")
-        known = self._known.get(column.name)
-        words = array.dictionary
-        if known is None or known[1] is not column.texts.dictionary or not known[0].equals(words):
-            codes = column.texts.encode([*words.to_pylist(), None])
-            known = self._known[column.name] = (words, column.texts.dictionary, codes)
-        indices = array.indices
-        if indices.null_count:
-            indices = indices.cast("int64").fill_null(len(words))
-        codes = known[2][indices.to_numpy(zero_copy_only=False)]
-        assert isinstance(codes, np.ndarray)
-        return codes
 
     def _kind(self, column: Learnt, kind: Kind | None, part: Part, times: set[str]) -> Kind | None:
         if column.name in self._times or column.name in times:
@@ -241,35 +187,6 @@ _WORDS: Mapping[Kind | None, str] = {
 def _unlike(column: Learnt, kind: Kind | None, came: Kind | None) -> ValueError:
     wanted = str(unfit(column, kind, "")).partition(", got ")[0]
     return ValueError(f"{wanted}, got {_WORDS[came]}")
-
-
-def pyarrow() -> Any:
-    """The package, or `Fatal` with what to install."""
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - it takes 40 MiB, and only pipelines that read Arrow need it
-        import pyarrow.ipc  # noqa: PLC0415
-    except ImportError as error:
-        raise missing("arrow", error) from error
-    return pa
-
-
-def _is_text(types: Any, kind: Any) -> bool:
-    return bool(types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view")
-
-
-def _whole(column: Learnt, array: Any) -> NDArray[np.int64]:
-    values: Array = array.to_numpy()
-    if values.dtype == np.uint64 and (values > HIGHEST).any():
-        raise ValueError(f"{column.name}: the whole number does not fit in 64 bits")
-    return values.astype(np.int64)
-
-
-def _floats(array: Any) -> NDArray[np.float64]:
-    """As numbers, NaN for gaps."""
-    made = np.array(array.to_numpy(zero_copy_only=False), np.float64)
-    if array.null_count:
-        made[np.array(array.is_null().to_numpy(zero_copy_only=False))] = math.nan
-    return made
 
 
 def _flat(pa: Any, table: Any) -> Any:

@@ -147,6 +147,15 @@ class Struct(Codec):
             return [whole] if whole else []
         return [whole[at : at + size] for at in range(0, len(whole), size)]
 
+    def state_bytes(self) -> int:
+        """The bytes of the texts it remembers, reckoned."""
+        return sum(texts.nbytes for texts in self._made().texts)
+
+    def shrink(self) -> None:
+        """Forget texts."""
+        for texts in self._made().texts:
+            texts.forget()
+
     def _made(self) -> Layout:
         if self._layout is None:
             self._layout = layout(self.fields, self.order)

@@ -214,21 +214,21 @@ class Text(Cell):
     size: int
     hex: bool = False
     kind: ClassVar[ColumnKind] = "string"
-    _texts: Texts = field(default_factory=Texts)
+    texts: Texts = field(default_factory=Texts)
     _known: _Known | None = None
 
     def read(self, whole: Array) -> tuple[Column, Bad]:
         """What is not UTF-8 is bad; empty is missing."""
-        self._texts.renew()
-        if self._known is None or self._known.dictionary is not self._texts.dictionary:
-            self._known = _Known(self._texts, bytes.hex if self.hex else _text)
+        self.texts.renew()
+        if self._known is None or self._known.dictionary is not self.texts.dictionary:
+            self._known = _Known(self.texts, bytes.hex if self.hex else _text)
         raw: Sequence[bytes] = whole[self.field].tolist()
         codes = np.fromiter(map(self._known.__getitem__, raw), np.int32, len(raw))
         bad = codes == _UNREADABLE
         if bad.any():
             self._known = None  # what cannot be read is not worth remembering
-            return Strings(np.where(bad, MISSING, codes), self._texts.dictionary), bad
-        return Strings(codes, self._texts.dictionary), None
+            return Strings(np.where(bad, MISSING, codes), self.texts.dictionary), bad
+        return Strings(codes, self.texts.dictionary), None
 
     def write(self, whole: Array, column: Column) -> Bad:
         """Too many bytes are bad, and zeros within text."""

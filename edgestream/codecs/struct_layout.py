@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from edgestream.batch import Array
+from edgestream.codecs.columns import Texts
 from edgestream.codecs.struct_fields import NUMBERS, Bits, Cell, Number, Text
 from edgestream.config.fields import option
 from edgestream.errors import ConfigError, Problem
@@ -48,6 +49,11 @@ class Layout:
 
     dtype: np.dtype[np.void]
     cells: tuple[Cell, ...]
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts that are remembered, of each column."""
+        return [cell.texts for cell in self.cells if isinstance(cell, Text)]
 
     def array(self, rows: int) -> Array:
         """Rows of zeros."""

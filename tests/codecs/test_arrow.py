@@ -308,3 +308,14 @@ def test_truncated_and_flipped_payloads(compression):
     first = np.searchsorted(decoded.good, neighbours)
     assert set(decoded.columns["s"][first].to_list()) == {"x"}
     assert set(decoded.columns["t"][first].tolist()) == {1.5}
+
+
+def test_texts_are_weighed_and_forgotten():
+    codec = Arrow()
+    first = codec.decode([frame({"d": ["a", "b"]})])
+    assert codec.state_bytes() > 0
+    codec.shrink()
+    assert codec.state_bytes() == 0
+    again = codec.decode([frame({"d": ["b", "a"]}), frame({"d": ["a", "b"]})])
+    assert again.columns["d"].to_list() == ["b", "a", "a", "b"]
+    assert again.columns["d"].dictionary is not first.columns["d"].dictionary

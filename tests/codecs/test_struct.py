@@ -311,3 +311,12 @@ def test_truncated_and_flipped_payloads():
     assert all(
         rows[places.index(at)] == {"name": "abcd", "t": 1.5} for at in range(1, len(block), 2)
     )
+
+
+def test_texts_are_weighed_and_forgotten():
+    codec = Struct({"name": "s4", "n": "u8"})
+    assert codec.decode([b"abcd\1"]).columns["name"].to_list() == ["abcd"]
+    assert codec.state_bytes() > 0
+    codec.shrink()
+    assert codec.state_bytes() == 0
+    assert codec.decode([b"efgh\1", b"abcd\1"]).columns["name"].codes.tolist() == [0, 1]
