@@ -22,22 +22,27 @@ class Read:
     rejected: Mapping[int, str]
 
 
-def read(entry: Entry, data: Payloads | Batch, received: int) -> Read:
-    """Decode a block and give every row its event time; ``received`` is the wall clock in ns."""
+def read(entry: Entry, data: Payloads | Batch, received: int | NDArray[np.int64]) -> Read:
+    """Decode a block and give every row its event time.
+
+    ``received`` is the wall clock in ns at which it came, or that of each payload.
+    """
     if isinstance(data, Batch):
         return _timed(entry, dict(data.columns), data.times, None, {})
     decoded = entry.codec.decode(data.payloads)
     columns: dict[str, Column] = dict(decoded.columns)
     # As integers, because an empty list of positions would be an array of floats.
     good = None if decoded.good is None else np.asarray(decoded.good, np.int64)
+    times = np.empty(decoded.count, np.int64)
+    each = isinstance(received, np.ndarray) and good is not None
+    times[:] = received[good] if each else received  # type: ignore[index]
     for name, rows in decoded.from_arrival.items():
-        moment = np.timedelta64(received // 1_000, "us")
+        moment = (times // 1_000).view("timedelta64[us]")
         distance = cast("Array", columns[name])
         columns[name] = np.where(rows, distance + moment, distance)
     for name, values in data.columns.items():
         column = as_column(values)
         columns[name] = column if good is None else column[good]
-    times = np.full(decoded.count, received, np.int64)
     return _timed(entry, columns, times, good, decoded.rejected)
 
 

@@ -16,6 +16,7 @@ from edgestream.batch import Batch, Strings, to_python
 from edgestream.component import Payloads, State
 from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
+from edgestream.runtime.blocks import origin, received, rows
 from edgestream.runtime.decode import Read, read
 from edgestream.runtime.inbox import Item
 from edgestream.runtime.memory import Memory
@@ -41,19 +42,22 @@ class Flow:
 
     def read(self, item: Item, now: int) -> Read:
         """Decode an item and give its rows their times."""
-        return read(self.graph.entries[item.source], item.data, _received(item, now))
+        return read(self.graph.entries[item.source], item.data, received(item, now))
 
     def push(self, item: Item, got: Read, now: int, monotonic: int) -> Passed:
         """Send what was read through; the watermark follows."""
         entry = self.graph.entries[item.source]
         arrived: Arrived = []
         letters = self._refuse(item, got.rejected, now, arrived) if got.rejected else []
-        if len(got.batch):
-            arrived += self.graph.push(item.source, got.batch)
-        entry.watermark.observe(got.batch.times, _received(item, now), monotonic)
-        passed = Passed([*arrived, *self._advance(monotonic)], letters)
-        self.memory.note(len(got.batch))
-        return passed
+        came = received(item, now)
+        latest = came if isinstance(came, int) else int(came[-1])
+        for batch in rows(got.batch):
+            if len(batch):
+                arrived += self.graph.push(item.source, batch)
+            entry.watermark.observe(batch.times, latest, monotonic)
+            arrived += self._advance(monotonic)
+            self.memory.note(len(batch))
+        return Passed(arrived, letters)
 
     def tick(self, monotonic: int) -> Arrived:
         """Let the clock move the watermarks of silent sources."""
@@ -105,15 +109,9 @@ class Flow:
             arrived += self.graph.push(item.source, Batch(columns, times), REJECTED)
             return []
         return [
-            DeadLetter(
-                now, item.source, "decode", json.dumps({**item.position, "row": row}), reason, raw
-            )
+            DeadLetter(now, item.source, "decode", json.dumps(origin(item, row)), reason, raw)
             for (row, reason), raw in zip(reasons.items(), data, strict=True)
         ]
-
-
-def _received(item: Item, now: int) -> int:
-    return (item.data.received if isinstance(item.data, Payloads) else 0) or now
 
 
 def _bytes_of(data: Payloads | Batch, row: int) -> bytes:

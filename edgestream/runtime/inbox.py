@@ -11,8 +11,20 @@ from typing import Any
 from edgestream.batch import Batch
 from edgestream.component import Payloads
 
+SEEN = 64
+"""So many items of other sources are passed over in the search for one of the same."""
 LIMIT = 4 * 1024 * 1024
 """Bytes read but neither processed nor durable; reading stops beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Payloads of an item from ``at`` on: they were those from ``row`` on of an earlier read."""
+
+    at: int
+    row: int
+    position: Mapping[str, Any]
+    received: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,7 @@ class Item:
     """One read of a source.
 
     ``position`` is just after it; ``opening`` and ``index`` say which read of which connection it
-    was, for `Source.commit`.
+    was, for `Source.commit`. ``parts`` says what it was made of, where it is not one read.
     """
 
     source: str
@@ -29,6 +41,7 @@ class Item:
     size: int = 0
     opening: int = 0
     index: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,23 @@ class Inbox:
             if self._bytes <= LIMIT:
                 self._room.set()
         return item
+
+    def take_more(self, source: str, rows: int, size: int) -> list[Item]:
+        """The next items of a source, up to so many rows and bytes; others stay where they are."""
+        found: list[Item] = []
+        others: list[Item | Ended] = []
+        while self._items and rows > 0 and size > 0 and len(others) < SEEN:
+            item = self._items[0]
+            if not isinstance(item, Item) or item.source != source:
+                others.append(self._items.popleft())
+                continue
+            rows, size = rows - len(item.data), size - item.size
+            if rows < 0 or size < 0:
+                break
+            found.append(item)
+            self.take()
+        self._items.extendleft(reversed(others))
+        return found
 
 
 def size_of(data: Payloads | Batch) -> int:

@@ -23,6 +23,10 @@ class Pace:
         }
         self._starts: dict[str, tuple[int, int]] = {}
 
+    def holds(self, source: str) -> bool:
+        """Whether rows of a source wait until they are due."""
+        return source in self._speeds
+
     async def wait(self, source: str, batch: Batch) -> None:
         """Pause until the first row of a batch is due; at least let other tasks run."""
         await asyncio.sleep(0)

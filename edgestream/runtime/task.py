@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edgestream.batch import Batch, concat
 from edgestream.clock import SECOND, Clock
@@ -23,6 +23,7 @@ from edgestream.component import Position
 from edgestream.config.values import nanos
 from edgestream.errors import Rejected
 from edgestream.graph import Arrived, Graph
+from edgestream.runtime.blocks import ENOUGH_BYTES, ENOUGH_ROWS, joined, slices
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Ended, Inbox, Item
 from edgestream.runtime.pace import Pace
@@ -118,7 +119,8 @@ class Task:
             elif isinstance(item, Ended):
                 self._end(item.source)
             else:
-                await self.process(item)
+                for block in self._blocks(item):
+                    await self.process(block)
             await self._room()
             self._checkpoint_when_due()
         await self.finish()
@@ -141,18 +143,26 @@ class Task:
         idle = len(self._inbox) == 0
         return idle and (self._stop or len(self._ended) == len(self.graph.entries))
 
+    def _blocks(self, item: Item) -> Iterator[Item]:
+        """An item with what waits behind it of the same source, in as few blocks as can be."""
+        left = ENOUGH_ROWS - len(item.data), ENOUGH_BYTES - item.size
+        if isinstance(item.data, Batch) or self._pace.holds(item.source) or min(left) <= 0:
+            return iter((item,))
+        return joined((item, *self._inbox.take_more(item.source, *left)))
+
     async def process(self, item: Item) -> None:
-        """One read of one source: decode, push, let the watermark follow."""
-        now = self._clock.wall()
-        got = self._flow.read(item, now)
-        await self._pace.wait(item.source, got.batch)
+        """A block of one source: decode, push, let the watermark follow."""
+        for piece in slices(item):
+            now = self._clock.wall()
+            got = self._flow.read(piece, now)
+            await self._pace.wait(item.source, got.batch)
+            passed = self._flow.push(piece, got, now, self._clock.monotonic())
+            self._letters += passed.letters
+            self.dead_letters += len(passed.letters)
+            self._route(passed.arrived)
         self._positions[item.source] = item.position
         self._processed[item.source] = (item.opening, item.index)
         self._changed = True
-        passed = self._flow.push(item, got, now, self._clock.monotonic())
-        self._letters += passed.letters
-        self.dead_letters += len(passed.letters)
-        self._route(passed.arrived)
         self._warn()
 
     def tick(self) -> None:
