@@ -11,7 +11,6 @@ import binascii
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -27,15 +26,17 @@ LABELS: Mapping[int, str] = {
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
 }  # fmt: skip
 """The numbers that stand for fields in CBOR."""
-_FIELDS = frozenset(LABELS.values())
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]*")
-_NUMBERS = ("bt", "bv", "bs", "v", "s", "t", "ut")
-_TEXTS = ("bn", "bu", "n", "u", "vs")
-_VALUES = ("v", "vs", "vb", "vd")
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("bt", "bv", "bs", "v", "s", "t", "ut"), "number"),
+    **dict.fromkeys(("bn", "bu", "n", "u", "vs"), "text"),
+    **dict.fromkeys(("bver", "vb", "vd"), "own"),
+}
+_VALUES = frozenset({"v", "vs", "vb", "vd"})
+_BASES = frozenset({"bn", "bt", "bu", "bv", "bs"})
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One resolved record; ``time`` is in µs, from the arrival of the pack if ``relative``."""
 
     base: str
@@ -109,9 +110,8 @@ def resolve(raw: list[Any]) -> Iterator[Record]:
     for number, record in enumerate(raw, 1):
         try:
             _check(record)
-            base.update(
-                {key: record[key] for key in ("bn", "bt", "bu", "bv", "bs") if key in record}
-            )
+            for key in record.keys() & _BASES:
+                base[key] = record[key]
             made = _record(base, record)
         except ValueError as error:
             raise ValueError(f"record {number}: {error}") from None
@@ -120,27 +120,33 @@ def resolve(raw: list[Any]) -> Iterator[Record]:
 
 
 def _check(record: Mapping[str, Any]) -> None:
-    for key in record:
-        if key not in _FIELDS and key.endswith("_"):
-            raise ValueError(f"the field {key[:40]!r} must be understood, and is not")
-    for key in _NUMBERS:
-        value = record.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{key}: expected a number")
-        if not math.isfinite(_float(key, value)):
-            raise ValueError(f"{key}: the number is out of range")
-    for key in _TEXTS:
-        if not isinstance(record.get(key, ""), str):
-            raise ValueError(f"{key}: expected text")
-    if not isinstance(record.get("vb", True), bool):
-        raise ValueError("vb: expected true or false")
-    version = record.get("bver", VERSION)
-    if type(version) is not int or not 0 < version <= VERSION:
-        raise ValueError(f"bver: this is version {VERSION} of SenML or an earlier one, no other")
-    if "vd" in record:
-        _check_data(record["vd"])
-    if sum(key in record for key in _VALUES) > 1:
+    for key, value in record.items():
+        kind = _KINDS.get(key)
+        if kind is None:
+            if key.endswith("_"):
+                raise ValueError(f"the field {key[:40]!r} must be understood, and is not")
+        elif kind == "number":
+            if type(value) is not float and type(value) is not int:
+                raise ValueError(f"{key}: expected a number")
+            if not math.isfinite(_float(key, value)):
+                raise ValueError(f"{key}: the number is out of range")
+        elif kind == "text":
+            if type(value) is not str:
+                raise ValueError(f"{key}: expected text")
+        else:
+            _check_own(key, value)
+    if len(record.keys() & _VALUES) > 1:
         raise ValueError("more than one of v, vs, vb and vd")
+
+
+def _check_own(key: str, value: Any) -> None:
+    if key == "vd":
+        _check_data(value)
+    elif key == "vb":
+        if type(value) is not bool:
+            raise ValueError("vb: expected true or false")
+    elif type(value) is not int or not 0 < value <= VERSION:
+        raise ValueError(f"bver: this is version {VERSION} of SenML or an earlier one")
 
 
 def _check_data(data: Any) -> None:
@@ -154,8 +160,7 @@ def _check_data(data: Any) -> None:
 
 def _record(base: Mapping[str, Any], record: Mapping[str, Any]) -> Record | None:
     """One record; None where it only says what holds for those that follow."""
-    has_value = any(key in record for key in _VALUES)
-    if not has_value and "s" not in record:
+    if not record.keys() & _VALUES and "s" not in record:
         if record.keys() & {"n", "u", "t", "ut"}:
             raise ValueError("no value: one of v, vs, vb, vd and s is needed")
         return None
