@@ -300,7 +300,9 @@ def _project(graph: Graph) -> None:
         leaving = wanted.get(node.id, frozenset())
         passing = node.operator.passes(leaving)
         used = node.operator.uses()
-        demanded = dict(kinds.get(node.id, {}))
+        after = kinds.get(node.id, {})
+        through = node.operator.passes(frozenset(after))  # without the columns it makes itself
+        demanded = {n: kind for n, kind in after.items() if through is None or n in through}
         for port in node.operator.ports:
             beside = wanted.get(f"{node.id}:{port}", frozenset())
             passing = None if passing is None or beside is None else passing | beside
