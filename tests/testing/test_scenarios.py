@@ -142,7 +142,7 @@ def test_a_restart_changes_nothing(at: object) -> None:
 
 
 def test_without_its_state_a_restart_would_lose_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgestream.graph.Graph.snapshot", lambda self: {})
+    monkeypatch.setattr(play, "snapshot", lambda graph: {})
     assert not outcome(weather(), given=READINGS, restart_at="4s", wait="2m", expect=[MEAN]).ok
 
 
