@@ -9,6 +9,7 @@ import msgspec
 from edgestream.batch import Batch
 from edgestream.codecs.columns import Declared
 from edgestream.codecs.json_decode import Reading
+from edgestream.codecs.json_encode import row_maker
 from edgestream.codecs.json_layout import wanted_layout
 from edgestream.codecs.msgpack_form import MsgpackForm
 from edgestream.codecs.names import declared, refuse_names, values_of
@@ -86,10 +87,11 @@ class Msgpack(Codec):
         """One map a row, or one array: missing is nil, times are RFC 3339 in UTC."""
         write = msgspec.msgpack.Encoder().encode
         lists = values_of(batch, self.columns if self.arrays else None)
-        rows = zip(*lists.values(), strict=True) if lists else iter([()] * len(batch))
+        if not lists:
+            return [write({})] * len(batch)
         if self.arrays:
-            return [write(row) for row in rows]
-        return [write(dict(zip(lists, row, strict=True))) for row in rows]
+            return list(map(write, zip(*lists.values(), strict=True)))
+        return list(map(write, map(row_maker(list(lists)), *lists.values())))
 
     def state_bytes(self) -> int:
         """The bytes of the texts it remembers, reckoned."""
