@@ -93,9 +93,15 @@ if TYPE_CHECKING:
         zero_crossings,
     )
     from edgestream.building import Pipeline, pipeline
+    from edgestream.codecs.arrow import Arrow
+    from edgestream.codecs.cbor import Cbor
+    from edgestream.codecs.columnar import Columnar
     from edgestream.codecs.csv import Csv
     from edgestream.codecs.json import Json
+    from edgestream.codecs.msgpack import Msgpack
     from edgestream.codecs.raw import Raw
+    from edgestream.codecs.senml import Senml
+    from edgestream.codecs.struct import Struct
     from edgestream.eventtime import Time
     from edgestream.expr import Expr
     from edgestream.operators.absent import Absent
@@ -138,8 +144,11 @@ _LATER = {
     "Absent": "edgestream.operators.absent",
     "Aggregate": "edgestream.aggregate",
     "Anomaly": "edgestream.operators.anomaly",
+    "Arrow": "edgestream.codecs.arrow",
     "Bloom": "edgestream.operators.bloom",
+    "Cbor": "edgestream.codecs.cbor",
     "Changed": "edgestream.operators.changed",
+    "Columnar": "edgestream.codecs.columnar",
     "Csv": "edgestream.codecs.csv",
     "Deadband": "edgestream.operators.deadband",
     "Dedupe": "edgestream.operators.dedupe",
@@ -158,6 +167,7 @@ _LATER = {
     "LoraSerial": "edgestream_connectors.lora_serial",
     "Mqtt": "edgestream_connectors.mqtt",
     "MqttSink": "edgestream_connectors.mqtt",
+    "Msgpack": "edgestream.codecs.msgpack",
     "Pipeline": "edgestream.building",
     "PipelineSpec": "edgestream.spec",
     "Postgres": "edgestream_connectors.postgres",
@@ -167,12 +177,14 @@ _LATER = {
     "Route": "edgestream.operators.route",
     "Sample": "edgestream.operators.sample",
     "Select": "edgestream.operators.select",
+    "Senml": "edgestream.codecs.senml",
     "Set": "edgestream.operators.set",
     "Smooth": "edgestream.operators.smooth",
     "Sort": "edgestream.operators.sort",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
     "Stdout": "edgestream.sinks.stdout",
+    "Struct": "edgestream.codecs.struct",
     "Throttle": "edgestream.operators.throttle",
     "Time": "edgestream.eventtime",
     "Use": "edgestream.operators.function",
@@ -231,14 +243,17 @@ __all__ = [
     "Aggregate",
     "Anomaly",
     "Array",
+    "Arrow",
     "Batch",
     "Bloom",
     "Bytes",
+    "Cbor",
     "Changed",
     "Clock",
     "Codec",
     "Column",
     "ColumnKind",
+    "Columnar",
     "Component",
     "ComponentError",
     "ConfigError",
@@ -269,6 +284,7 @@ __all__ = [
     "Metrics",
     "Mqtt",
     "MqttSink",
+    "Msgpack",
     "Nanos",
     "Operator",
     "Outputs",
@@ -288,6 +304,7 @@ __all__ = [
     "Schema",
     "Secret",
     "Select",
+    "Senml",
     "Set",
     "Sink",
     "SinkDelivery",
@@ -302,6 +319,7 @@ __all__ = [
     "StoreError",
     "StoreLocked",
     "Strings",
+    "Struct",
     "SystemClock",
     "Throttle",
     "Time",

@@ -135,7 +135,7 @@ def _union(members: tuple[Any, ...], value: Any) -> Any:
     if value is None and type(None) in members:
         return None
     if Nanos in members:
-        return _quantity(nanos, Nanos, value)
+        return _counted(value) if int in members else _quantity(nanos, Nanos, value)
     if Bytes in members:
         return _quantity(nbytes, Bytes, value)
     if Secret in members:
@@ -192,6 +192,14 @@ def _quantity(read: Any, kind: type, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"expected {example}, got {_show(value)}")
     return read(str(value))
+
+
+def _counted(value: Any) -> int:
+    """A whole number without a unit is a number of something, all else a duration."""
+    try:
+        return cast("int", _scalar(int, value))
+    except ValueError:
+        return cast("Nanos", _quantity(nanos, Nanos, value))
 
 
 def _secret(value: Any) -> Secret:

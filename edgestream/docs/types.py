@@ -63,7 +63,7 @@ def members(wanted: Any) -> list[Any]:
     found = [member for member in typing.get_args(wanted) if member is not type(None)]
     for kind in (Nanos, Bytes, Secret):
         if kind in found:
-            return [kind]
+            return [kind, *(member for member in found if member is int)]
     if any(hasattr(member, "from_config") for member in found):
         return [member for member in found if member is not str]
     return found

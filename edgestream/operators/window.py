@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate import Aggregate
-from edgestream.aggregate.pool import Pool
 from edgestream.batch import Batch
 from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
+from edgestream.expr import Expr, expression
+from edgestream.operators.condition import check_condition
+from edgestream.operators.window_kinds import described, maker, problems
 from edgestream.schema import ColumnKind, Schema
-from edgestream.window.aligned import Aligned
-from edgestream.window.kind import Kind
 from edgestream.window.running import END, START, Running
-from edgestream.window.sessions import Sessions
 
 LATE = "late"
 _VERSION = 1
-_MICRO = 1000
-"""``window_start`` is kept in microseconds; a length of less would make two of them equal."""
 _TEN_YEARS = 3650 * 86_400_000_000_000
-_KINDS = ("tumbling", "hopping", "session")
 
 
 @component(
@@ -34,34 +30,59 @@ _KINDS = ("tumbling", "hopping", "session")
     examples=(
         "window: {tumbling: 10s, by: device, aggregate: {n: count(), avg: mean(temperature)}}",
         "window: {hopping: 1m, every: 5s, by: [site, device], aggregate: {peak: max(power)}}",
+        "window: {calendar: day, zone: Europe/Madrid, by: meter, aggregate: {used: sum(energy)}}",
         "window: {session: 30s, max: 1h, by: user, late: 5m, aggregate: {clicks: count()}}",
+        "window: {sliding: 1m, by: device, aggregate: {avg: mean(temperature)}}",
+        "window: {count: 100, max: 10m, by: device, aggregate: {avg: mean(temperature)}}",
+        "window: {opens: speed > 0, closes: speed == 0, by: bus, aggregate: {top: max(speed)}}",
+        "window: {global: true, emit_every: 1m, by: device, aggregate: {total: sum(litres)}}",
     ),
 )
 class Window(Operator):
     """Group rows into windows of event time and compute aggregates of each.
 
-    Exactly one of ``tumbling``, ``hopping`` and ``session`` says which windows. Intervals are
-    closed at the start and open at the end. Tumbling and hopping windows are aligned to the
-    epoch, in UTC, also before 1970. A session ends where no row comes for its time; ``max`` cuts
-    it where a row comes that long or longer after its first.
+    One of these says which windows. All are closed at the start and open at the end.
 
-    One row leaves for each window and key: the key columns, ``window_start``, ``window_end`` (not
-    part of the window) and the aggregates. ``(keys, window_start)`` identifies it. Without ``by``
-    all rows are one group; rows without a key are a group of their own. A window without rows is
-    not emitted.
+    - ``tumbling``: of one length, one after the other. ``hopping``: of one length, one ``every``
+      so often. Both are aligned to the epoch, in UTC, also before 1970.
+    - ``calendar``: an hour, day, week (from Monday), month or year as the clocks in ``zone`` go: a
+      day on which they change has 23 or 25 hours, and an hour that they show twice is two.
+    - ``session``: rows with less than this time between them. ``max`` cuts a session where a row
+      comes that long or longer after its first.
+    - ``sliding``: for every row, the rows of its key up to it and this far back. Here
+      ``window_end``, the time of the row, is part of the window, and ``window_start`` is not. Rows
+      of one time leave as one.
+    - ``count``: so many rows of a key. ``max`` ends a window that has been open that long; with
+      ``every: 10``, after every 10 rows the last ones leave, at first fewer.
+    - ``opens`` and ``closes``: from a row for which the one is true to a row for which the other
+      is, both included; rows between two windows belong to none. Without ``closes``, the next row
+      that opens ends the window before; without ``opens``, any row opens one. ``max`` as above.
+    - ``global``: all rows there ever were, from 1970 to each multiple of ``emit_every``.
 
-    A window leaves once the watermark has reached its end. A row that comes after that is counted
-    as long as the window is not older than ``late``, and the corrected window leaves again as a
-    whole; sinks that upsert then replace it. (A late row may give a session an earlier start:
-    it then leaves under the new one.) A row whose windows are all gone, or whose time lies
-    outside 1752 to 2200, leaves unchanged by the port ``late``.
+    One row leaves for each window and key: the key columns, ``window_start``, ``window_end`` and
+    the aggregates. ``(keys, window_start)`` identifies it. Without ``by`` all rows are one group;
+    rows without a key are a group of their own. A window without rows does not leave, unless
+    ``emit_empty`` asks for it: then it leaves for every key that had a row within ``forget``
+    before, with a count of 0 and the other aggregates missing. A step ``fill`` can follow.
 
-    Aggregates: ``count()``, and ``count sum mean min max stddev first last`` of an expression.
-    Missing values, NaN among them, are skipped; of no value at all, ``count`` is 0 and all others
-    are missing. ``sum`` is a float, also of integers. ``stddev`` is that of a sample (n − 1), as
-    in SQL and pandas: missing for a single value. ``first`` and ``last`` go by event time, then
-    by arrival. Infinities go through sums, means and extremes; where they make no number, as
-    in the stddev or in inf − inf, the result is missing.
+    A window leaves once the watermark has reached its end. With ``emit_every``, one that is open
+    and has changed leaves before: at each multiple of that time, with the rows before it. The
+    window itself then replaces it where sinks upsert.
+
+    A row that comes when its window has left is counted as long as the window is not older than
+    ``late``, and the corrected window leaves again as a whole. (It may give a session an earlier
+    start: that then leaves under the new one.) A row whose windows are all gone, or whose time
+    lies outside 1752 to 2200, leaves unchanged by the port ``late``.
+
+    ``sliding``, ``count``, ``opens`` and ``closes`` take the rows of a key in the order of time,
+    those of one time as they came; one that comes after the watermark leaves by ``late``. There,
+    two windows of a key never share a ``window_start``: the second is given a microsecond more.
+    At the end of the stream what is open leaves.
+
+    Aggregates skip missing values, NaN among them; of no value at all, ``count`` is 0 and most
+    others are missing. ``first`` and ``last`` go by event time, then by arrival. Infinities go
+    through sums, means and extremes; where they make no number, as in inf − inf, the result is
+    missing.
     """
 
     ports = (LATE, OVERFLOW)
@@ -79,14 +100,42 @@ class Window(Operator):
         maximum=_TEN_YEARS,
         example="1m",
     )
-    every: Duration | None = option(
-        default=None, help="How far hopping windows are apart.", maximum=_TEN_YEARS, example="5s"
+    every: Duration | int | None = option(
+        default=None,
+        help="How far hopping windows are apart; with `count`, in rows.",
+        maximum=_TEN_YEARS,
+        example="5s",
+    )
+    calendar: Literal["hour", "day", "week", "month", "year"] | None = option(
+        default=None, help="Windows of the calendar.", example="day"
+    )
+    zone: str | None = option(
+        default=None, help="Where the calendar holds; by default UTC.", example="Europe/Madrid"
     )
     session: Duration | None = option(
         default=None, help="A gap of this length ends a session.", maximum=_TEN_YEARS, example="30s"
     )
+    sliding: Duration | None = option(
+        default=None,
+        help="For every row, the rows up to it and this far back.",
+        maximum=_TEN_YEARS,
+        example="1m",
+    )
+    count: int | None = option(
+        default=None, help="Windows of so many rows.", minimum=1, maximum=1_000_000, example="100"
+    )
+    opens: Expr | str | None = option(
+        default=None, help="A row for which it is true opens a window.", example="speed > 0"
+    )
+    closes: Expr | str | None = option(
+        default=None, help="A row for which it is true closes it.", example="speed == 0"
+    )
+    global_: bool = option(default=False, help="One window over all rows, with `emit_every`.")
     max: Duration | None = option(
-        default=None, help="The longest a session may be.", maximum=_TEN_YEARS, example="1h"
+        default=None,
+        help="How long a window of session, count, opens or closes may be.",
+        maximum=_TEN_YEARS,
+        example="1h",
     )
     by: Sequence[str] = option(default=(), help="The key columns; none is one group for all rows.")
     aggregate: Mapping[str, Aggregate | str] = option(
@@ -98,38 +147,59 @@ class Window(Operator):
         maximum=_TEN_YEARS,
         example="1m",
     )
+    emit_every: Duration | None = option(
+        default=None,
+        help="How often open windows leave that have changed.",
+        maximum=_TEN_YEARS,
+        example="1s",
+    )
+    emit_empty: bool = option(
+        default=False, help="Whether windows without rows leave, for known keys."
+    )
+    forget: Duration = option(
+        default="1d",
+        help="With `emit_empty`, a key without rows for so long is not known any more.",
+        maximum=_TEN_YEARS,
+    )
     _running: Running | None = state(factory=lambda: None)
 
     def check(self) -> None:
         """One kind of window, with what belongs to it; names that do not clash."""
-        problems = [*_kind_problems(self), *_name_problems(self)]
-        if problems:
-            raise ConfigError(problems)
+        found = [*problems(self), *_name_problems(self)]
+        if found:
+            raise ConfigError(found)
 
     def infer(self, schema: Schema) -> Schema:
         """Keys, the bounds of the window, and the aggregates."""
         kinds: dict[str, ColumnKind] = {}
-        problems: list[Problem] = []
+        wrong: list[Problem] = []
         for name in self.by:
             try:
                 kinds[name] = schema.kind(name)
             except ConfigError as error:
-                problems += [problem.under("by") for problem in error.problems]
+                wrong += [problem.under("by") for problem in error.problems]
         kinds |= {START: "time", END: "time"}
         for name, aggregate in _aggregates(self).items():
             try:
                 kinds[name] = aggregate.check(schema)
             except ConfigError as error:
-                problems += [problem.under("aggregate", name) for problem in error.problems]
-        if problems:
-            raise ConfigError(problems)
+                wrong += [problem.under("aggregate", name) for problem in error.problems]
+        for name, condition in _conditions(self).items():
+            try:
+                check_condition(condition, schema, name)
+            except ConfigError as error:
+                wrong += error.problems
+        if wrong:
+            raise ConfigError(wrong)
         return Schema.of_kinds(kinds)
 
     def uses(self) -> Mapping[str, ColumnKind]:
-        """The key columns, of any kind, and what the aggregates read."""
+        """The key columns, of any kind, and what aggregates and conditions read."""
         needed: dict[str, ColumnKind] = dict.fromkeys(self.by, "any")
-        for aggregate in _aggregates(self).values():
-            for name, kind in aggregate.kinds().items():
+        reads = [aggregate.kinds() for aggregate in _aggregates(self).values()]
+        reads += [condition.kinds() for condition in _conditions(self).values()]
+        for kinds in reads:
+            for name, kind in kinds.items():
                 if needed.get(name, "any") == "any":
                     needed[name] = kind
         return needed
@@ -183,48 +253,18 @@ class Window(Operator):
 
 
 def _start(window: Window) -> Running:
-    return Running(window.by, _aggregates(window), _maker(window))
-
-
-def _maker(window: Window) -> Callable[[Pool], Kind]:
-    """What makes the windows of the one kind that is given."""
-    late = nanos(window.late)
-    if window.tumbling is not None:
-        size = nanos(window.tumbling)
-        return lambda pool: Aligned(pool, size, size, late)
-    if window.hopping is not None and window.every is not None:
-        length, every = nanos(window.hopping), nanos(window.every)
-        return lambda pool: Aligned(pool, length, every, late)
-    gap, most = nanos(window.session or "0s"), nanos(window.max or "0s")
-    return lambda pool: Sessions(pool, gap, most, late)
+    reads = [name for condition in _conditions(window).values() for name in condition.names]
+    often = nanos(window.emit_every or "0s")
+    return Running(window.by, _aggregates(window), maker(window), reads, often)
 
 
 def _aggregates(window: Window) -> Mapping[str, Aggregate]:
     return cast("Mapping[str, Aggregate]", window.aggregate)
 
 
-def _kind_problems(window: Window) -> Iterator[Problem]:
-    given = [kind for kind in _KINDS if getattr(window, kind) is not None]
-    if not given:
-        yield Problem("which windows? none is given", hint="give one of " + ", ".join(_KINDS))
-    for other in given[1:]:
-        yield Problem(f"{other} stands beside {given[0]}", (other,), "give only one of them")
-    for name in (*_KINDS, "every", "max"):
-        value = getattr(window, name)
-        if value is not None and (value == 0 or value % _MICRO):
-            yield Problem(f"must be one or more whole microseconds, got {value}", (name,))
-    if window.hopping is not None and window.every is None:
-        hint = "write every: 5s, or tumbling if they do not overlap"
-        yield Problem("hopping windows need every", ("hopping",), hint)
-    for name, owner in (("every", "hopping"), ("max", "session")):
-        value, whole = getattr(window, name), getattr(window, owner)
-        if value is not None and whole is None:
-            yield Problem(f"{name} belongs to {owner}", (name,), f"give {owner} as well")
-        elif value is not None and name == "every" and value > whole:
-            message = f"{value} is longer than the window of {whole}"
-            yield Problem(message, (name,), "rows between two windows would be lost")
-        elif value is not None and name == "max" and value < whole:
-            yield Problem(f"{value} is shorter than the gap of {whole}", (name,))
+def _conditions(window: Window) -> Mapping[str, Expr]:
+    both = {"opens": window.opens, "closes": window.closes}
+    return {name: expression(one) for name, one in both.items() if one is not None}
 
 
 def _name_problems(window: Window) -> Iterator[Problem]:
@@ -245,9 +285,8 @@ def _name_problems(window: Window) -> Iterator[Problem]:
 
 def _described(window: Window) -> dict[str, Any]:
     """What a snapshot is of: all that gives its arrays their meaning."""
-    lengths = {name: getattr(window, name) for name in (*_KINDS, "every", "max")}
     return {
-        **{name: None if value is None else str(value) for name, value in lengths.items()},
+        **described(window),
         "by": list(window.by),
         "aggregate": sorted({str(aggregate) for aggregate in _aggregates(window).values()}),
     }
@@ -259,10 +298,10 @@ def _compare(saved: State, now: Mapping[str, Any]) -> None:
         raise ConfigError(Problem(f"the state has the unknown version {saved.version}", hint=hint))
     before = saved.meta["of"]
     hint = "go back to what it was, or start with fresh state"
-    problems = [
+    found = [
         Problem(f"the saved state is of {name} {before.get(name)}", (name,), hint)
         for name in now
         if before.get(name) != now[name]
     ]
-    if problems:
-        raise ConfigError(problems)
+    if found:
+        raise ConfigError(found)

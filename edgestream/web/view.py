@@ -25,7 +25,8 @@ class View(Protocol):
         stopping, stopped and failed, and is starting only while state is being restored, not
         while a server is out of reach; ``spooled`` is in bytes. A node has ``id kind component
         label rows_in rows_out state message ports`` and may have ``closes``: the event time, in
-        epoch seconds, at which its earliest open window ends, and ``state_bytes``. An edge has ``from to port``.
+        epoch seconds, at which its earliest open window ends, and ``state_bytes``. An edge has
+        ``from to port``.
         """
 
     def rows(self, pipeline: str, sink: str, after: int) -> Mapping[str, object] | None:

@@ -1,41 +1,41 @@
-"""Tumbling and hopping windows, aligned to the epoch: a row is added once, to its pane.
+"""Windows that lie the same for all keys (tumbling, hopping, calendar): a row goes to its pane.
 
-A pane is as long as what size and hop have in common, so every window is a run of whole panes.
-Windows are numbered: window k begins at ``k * every``. When the watermark reaches its end, its
-panes are merged, which costs keys × panes a hop and nothing a row. A pane lives until the last
-window it belongs to is gone: closed, and older than ``late``.
+Every window is a run of whole panes. When the watermark reaches its end, its panes are merged,
+which costs keys × panes a window and nothing a row. A pane lives until the last window it belongs
+to is gone: closed, and older than ``late``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.pool import Pool
-from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows
+from edgestream.window.grid import Grid
+from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.panes import Panes
+from edgestream.window.silent import Silent
 
 _MOST_CELLS = 1 << 16
 """How many cells are gathered at once."""
+_Choose: TypeAlias = Callable[[Times, Numbers, NDArray[np.intp]], Mask]
+"""Which of the windows leave for which of the slots, given the cells they are made of."""
 
 
 class Aligned(Kind):
-    """Windows of ``size``, one every ``every`` nanoseconds; ``late`` is how long they stay."""
+    """Windows of a grid; ``late`` is how long they stay, ``silent`` reports keys without rows."""
 
-    def __init__(self, pool: Pool, size: int, every: int, late: int) -> None:
-        """Derive the pane."""
+    def __init__(self, pool: Pool, grid: Grid, late: int, silent: Silent | None = None) -> None:
+        """Start without windows."""
         super().__init__(pool)
-        self.size, self.every, self.late = size, every, late
-        self._pane = math.gcd(size, every)
-        self._step = every // self._pane
-        self._span = size // self._pane
+        self.grid, self.late = grid, late
         self._panes = Panes(pool)
-        self._corrected: list[tuple[NDArray[np.int64], Numbers]] = []
+        self._silent = silent
+        self._corrected: list[tuple[Times, Numbers]] = []
         self._bounds()
 
     def place(self, rows: Rows) -> Placed:
@@ -48,12 +48,12 @@ class Aligned(Kind):
                 return Placed(np.zeros(0, np.intp), late)
             slots, times = slots[~late], times[~late]
             low = int(times.min())
-        first, last = low // self._pane, high // self._pane
-        panes = times if first == last else times // self._pane
+        first, last, panes = self.grid.panes(times, low, high)
         cells = self._panes.locate(panes, first, last, slots, rows.count)
         if low < self._open:
             old = np.flatnonzero(times < self._open)
-            self._correct(times[old] // self._pane, slots[old])
+            of = panes[old] if first != last else np.full(len(old), first)
+            self._correct(of, slots[old])
             self.due = UNKNOWN
         return Placed(cells, late)
 
@@ -69,27 +69,54 @@ class Aligned(Kind):
         if self._last_closed < first and not self._corrected:
             return
         live = self._panes.panes()
-        complete = windows = self._windows(live, first, self._last_closed)
+        complete = self._windows(live, first, self._last_closed)
         corrected = _pairs(self._corrected)
-        if self._corrected:
-            windows = np.union1d(complete, corrected[0])
-            self._corrected = []
-        at = 0
-        while at < len(windows):
-            some = windows[at : at + self._at_once()]
-            at += len(some)
-            yield from self._closed(live, some, complete, corrected)
-        gone = live[live // self._step <= self._last_gone]
+        self._corrected = []
+        if self._silent is not None:
+            held = (complete, np.unique(corrected[0]))
+            complete = self._silent.windows(self.grid, *held, first, self._last_closed)
+        windows = np.union1d(complete, corrected[0]) if len(corrected[0]) else complete
+
+        def choose(some: Times, slots: Numbers, cells: NDArray[np.intp]) -> Mask:
+            wanted: Mask = cells.max(axis=1) > 0
+            missed = None
+            if self._silent is not None:
+                missed = self._silent.choose(self.grid.starts(some), slots, wanted)
+            if len(corrected[0]):
+                fresh = np.isin(some, complete)[:, None]
+                wanted = wanted & (fresh | _among(corrected, some, slots))
+                missed = None if missed is None else missed & fresh
+            if missed is not None:
+                wanted |= missed
+            return wanted
+
+        yield from self._leaving(live, windows, choose)
+        gone = live[live // self.grid.step <= self._last_gone]
         if len(gone):
             self._panes.drop(gone.tolist())
+        if self._silent is not None:
+            self._silent.forget(self._begins)
+
+    def so_far(self, touched: Mask) -> Iterator[Closed]:
+        """The windows that have begun and not ended."""
+        live = self._panes.panes()
+        windows = self._windows(live, self._last_closed + 1, self.grid.begun(self.watermark))
+
+        def changed(_: Times, __: Numbers, cells: NDArray[np.intp]) -> Mask:
+            return np.asarray(touched[cells].any(axis=1), np.bool_)
+
+        yield from self._leaving(live, windows, changed)
 
     def used(self, slots: int) -> Mask:
-        """Slots with a cell in any pane."""
-        return self._panes.used(slots)
+        """Slots with a cell in any pane, or missed when they are silent."""
+        used = self._panes.used(slots)
+        return used if self._silent is None else used | self._silent.known(slots)
 
     def keep(self, slots: Numbers) -> None:
         """Renumber the slots of panes; corrections name slots only between two closings."""
         self._panes.keep(slots)
+        if self._silent is not None:
+            self._silent.keep(slots)
 
     def save(self) -> dict[str, Any]:
         """Panes, slots and cells, and the corrections that have not left yet."""
@@ -101,6 +128,7 @@ class Aligned(Kind):
             "cells": cells,
             "corrected_windows": windows,
             "corrected_slots": corrected,
+            **({} if self._silent is None else {"silent": self._silent.save()}),
         }
 
     def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
@@ -111,106 +139,122 @@ class Aligned(Kind):
         if len(windows):
             self._corrected = [(np.array(windows), np.array(slots))]
             self.due = UNKNOWN
+        if self._silent is not None and "silent" in arrays:
+            self._silent.load(arrays["silent"])
 
     @property
     def nbytes(self) -> int:
         """The bytes of the panes."""
-        return self._panes.nbytes
+        return self._panes.nbytes + (0 if self._silent is None else self._silent.nbytes)
 
     def _bounds(self) -> None:
         """What the watermark says of times, in whole numbers without bounds.
 
         A row before ``_gone`` is too late; a row before ``_open`` belongs to a closed window.
         """
-        closed, gone = self.watermark - self.size, self.watermark - self.size - self.late
-        self._last_closed, self._last_gone = closed // self.every, gone // self.every
-        next_closed, next_gone = closed % self.every, gone % self.every
-        self.due = self.watermark + self.every - max(next_closed, next_gone)
-        self._gone = (self._last_gone + 1) * self.every
-        self._open = self._last_closed * self.every + self.size if self.late else self._gone
+        closed = self.grid.bounds(self.watermark)
+        gone = self.grid.bounds(self.watermark - self.late) if self.late else closed
+        self._last_closed, self._last_gone = closed.last, gone.last
+        self._begins = closed.begins
+        self.due = min(closed.due, gone.due + self.late)
+        self._gone = gone.begins
+        self._open = closed.covered if self.late else self._gone
 
-    def _correct(self, panes: NDArray[np.int64], slots: Numbers) -> None:
+    def _correct(self, panes: Times, slots: Numbers) -> None:
         """Remember the closed windows, not yet gone, that hold these rows."""
-        first = np.maximum(-((self._span - 1 - panes) // self._step), self._last_gone + 1)
-        last = np.minimum(panes // self._step, self._last_closed)
-        counts = np.maximum(last - first + 1, 0)
-        windows = np.repeat(first, counts) + _ramps(counts)
+        first, last = _over(self.grid, panes)
+        first = np.maximum(first, self._last_gone + 1)
+        counts = np.maximum(np.minimum(last, self._last_closed) - first + 1, 0)
+        windows = np.repeat(first, counts) + ramps(counts)
         self._corrected.append(_pairs([(windows, np.repeat(slots, counts))]))
 
-    def _windows(self, live: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:
+    def _windows(self, live: Times, first: int, last: int) -> Times:
         """The windows from first to last that have a pane, ascending."""
         if not len(live) or last < first:
             return np.zeros(0, np.int64)
-        if self._span == 1:
+        if self.grid.span == 1:
             return live[(live >= first) & (live <= last)]
-        begin = -((self._span - 1 - live) // self._step)
-        end = live // self._step
+        begin, end = _over(self.grid, live)
         first, last = max(first, int(begin[0])), min(last, int(end[-1]))
         end = np.minimum(end, last)
         # Panes ascend, so do their windows: each pane adds those that the one before did not.
         begin = np.maximum(np.maximum(begin, first), np.concatenate([[first], end[:-1] + 1]))
         counts = np.maximum(end - begin + 1, 0)
-        return np.repeat(begin, counts) + _ramps(counts)
+        return np.repeat(begin, counts) + ramps(counts)
 
-    def _at_once(self) -> int:
-        """How many windows are closed together."""
-        return max(1, _MOST_CELLS // (self._panes.width * self._span))
+    def _leaving(self, live: Times, windows: Times, choose: _Choose) -> Iterator[Closed]:
+        """The chosen among windows and slots, some windows at a time, with their panes merged."""
+        span, wide = self.grid.span, self._panes.width
+        if self._silent is not None:
+            wide = max(wide, len(self._silent))
+        at_once = max(1, _MOST_CELLS // (wide * span))
+        for at in range(0, len(windows), at_once):
+            some = windows[at : at + at_once]
+            slots, cells = self._gather(live, some)
+            if self._silent is not None:
+                slots, cells = _widened(slots, cells, wide)
+            rows = np.flatnonzero(choose(some, slots, cells))
+            layers = cells.swapaxes(0, 1).reshape(span, -1)
+            most = max(1, _MOST_CELLS // span)
+            for begin in range(0, len(rows), most):
+                part = rows[begin : begin + most]
+                window, slot = np.divmod(part, len(slots))
+                # np.take gives rows in one piece, which sums four times faster than columns.
+                found = np.take(layers, part, axis=1)
+                take = self.pool.cells.take
+                state = take(found[0]) if span == 1 else take(found).merge()
+                of = some[window]
+                yield Closed(slots[slot], self.grid.starts(of), self.grid.ends(of), state)
 
-    def _closed(
-        self,
-        live: NDArray[np.int64],
-        windows: NDArray[np.int64],
-        complete: NDArray[np.int64],
-        corrected: tuple[NDArray[np.int64], Numbers],
-    ) -> Iterator[Closed]:
-        slots, cells = self._gather(live, windows)
-        wanted = cells.max(axis=1) > 0
-        if len(corrected[0]):
-            chosen = np.zeros_like(wanted)
-            mine = np.isin(corrected[0], windows)
-            window = np.searchsorted(windows, corrected[0][mine])
-            chosen[window, np.searchsorted(slots, corrected[1][mine])] = True
-            wanted &= chosen | np.isin(windows, complete)[:, None]
-        rows = np.flatnonzero(wanted)
-        layers = cells.swapaxes(0, 1).reshape(self._span, -1)
-        most = max(1, _MOST_CELLS // self._span)
-        for begin in range(0, len(rows), most):
-            some = rows[begin : begin + most]
-            window, slot = np.divmod(some, len(slots))
-            # np.take gives rows in one piece, which sums four times faster than columns.
-            found = np.take(layers, some, axis=1)
-            take = self.pool.cells.take
-            state = take(found[0]) if self._span == 1 else take(found).merge()
-            starts = windows[window] * self.every
-            yield Closed(slots[slot], starts, starts + self.size, state)
-
-    def _gather(
-        self, live: NDArray[np.int64], windows: NDArray[np.int64]
-    ) -> tuple[Numbers, NDArray[np.intp]]:
+    def _gather(self, live: Times, windows: Times) -> tuple[Numbers, NDArray[np.intp]]:
         """(slots, cells): cells by window, pane of the window, and slot."""
-        if self._span == 1:
+        span = self.grid.span
+        if span == 1 and self._silent is None:
             slots, block = self._panes.block(windows)
             return slots, block[:-1, None, :]
-        panes = windows[:, None] * self._step + np.arange(self._span)
+        panes = windows[:, None] * self.grid.step + np.arange(span)
         at = np.searchsorted(live, panes)
         at[at == len(live)] = 0
-        there = live[at] == panes
+        there = live[at] == panes if len(live) else np.zeros(panes.shape, np.bool_)
         used = np.unique(at[there])
+        if not len(used):
+            return np.zeros(0, np.intp), np.zeros((*panes.shape, 0), np.intp)
         slots, block = self._panes.block(live[used])
         if len(used) == panes.size:
-            return slots, block[None, :-1, :]
+            return slots, block[None, :-1, :] if span > 1 else block[:-1, None, :]
         return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 
 
-def _ramps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _over(grid: Grid, panes: Times) -> tuple[Times, Times]:
+    """The first and the last window that hold each pane."""
+    return -((grid.span - 1 - panes) // grid.step), panes // grid.step
+
+
+def ramps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """0, 1, … up to each count, one after the other."""
     ends = np.cumsum(counts)
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
 
 
-def _pairs(
-    parts: list[tuple[NDArray[np.int64], Numbers]],
-) -> tuple[NDArray[np.int64], Numbers]:
+def _among(pairs: tuple[Times, Numbers], windows: Times, slots: Numbers) -> Mask:
+    """Where windows × slots are among (window, slot) pairs."""
+    chosen = np.zeros((len(windows), len(slots)), np.bool_)
+    mine = np.isin(pairs[0], windows)
+    window = np.searchsorted(windows, pairs[0][mine])
+    chosen[window, np.searchsorted(slots, pairs[1][mine])] = True
+    return chosen
+
+
+def _widened(
+    slots: Numbers, cells: NDArray[np.intp], wide: int
+) -> tuple[Numbers, NDArray[np.intp]]:
+    """The same for all slots there are."""
+    wider = np.zeros((*cells.shape[:2], wide), np.intp)
+    wider[:, :, slots] = cells
+    return np.arange(wide), wider
+
+
+def _pairs(parts: list[tuple[Times, Numbers]]) -> tuple[Times, Numbers]:
     """All different (window, slot) pairs, by window and slot."""
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0, np.intp)

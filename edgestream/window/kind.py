@@ -7,7 +7,7 @@ are int64 nanoseconds; intervals are closed at the start and open at the end.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
+from edgestream.batch import Batch
 from edgestream.window.lookup import Numbers
 
 UNKNOWN = np.iinfo(np.int64).min
@@ -38,6 +39,8 @@ class Rows:
     high: int
     accepted: bool = False
     """Whether it is known that none is too late."""
+    batches: Sequence[Batch] = ()
+    """The same rows, for kinds that look at columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,11 @@ class Placed:
 
     cells: Numbers
     late: Mask | None = None
+    outside: Mask | None = None
+    """Rows that came in time and belong to no window; they have no cell either."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Closed:
     """Windows that are complete, in the order in which they leave: one row a window and key."""
 
@@ -56,6 +61,8 @@ class Closed:
     starts: Times
     ends: Times
     cells: Cells
+    times: Times | None = None
+    """The event time of each row that leaves; None: just before the end of its window."""
 
 
 class Kind(ABC):
@@ -69,11 +76,18 @@ class Kind(ABC):
     """A watermark below this changes nothing: neither for rows to come nor for windows."""
     soonest: int = FAR
     """How long after its time a row can close a window; less than that, and it may wait."""
+    marks: Times | None
+    """Where each key has a watermark of its own: that of each slot. `watermark` is the least."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep state in the cells of ``pool``."""
         self.pool = pool
         self.watermark = UNKNOWN
+        self.marks: Times | None = None
+
+    def mark(self, slots: Numbers) -> Times | int:
+        """The watermark of rows of these slots."""
+        return self.watermark if self.marks is None else self.marks[slots]
 
     @property
     @abstractmethod
@@ -90,6 +104,10 @@ class Kind(ABC):
 
         The caller reads all of it before it does anything else.
         """
+
+    def so_far(self, touched: Mask) -> Iterator[Closed]:
+        """The windows still open that hold a cell of those touched, by start; nothing changes."""
+        return iter(())
 
     @abstractmethod
     def used(self, slots: int) -> Mask:

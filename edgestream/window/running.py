@@ -1,11 +1,12 @@
 """A window operator while it runs: key index, cells and a kind of window, put together.
 
-Rows wait a little to be taken together with others; nothing that leaves can tell.
+Rows wait a little to be taken together with others; nothing that leaves can tell. Where the order
+of time matters they wait for the watermark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,14 @@ from edgestream.aggregate.aggregate import Aggregate
 from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch, concat
+from edgestream.window.early import Early, Queue
+from edgestream.window.grid import EARLIEST, LATEST
 from edgestream.window.kind import Closed, Kind, Mask, Rows
 from edgestream.window.known import Known
 from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
 
 START, END = "window_start", "window_end"
-_EARLIEST = -6_857_222_400_000_000_000  # 1752-09-14
-_LATEST = 7_258_118_400_000_000_000  # 2200-01-01
-"""Times outside have no room for a window in 64 bits of nanoseconds."""
 _ENOUGH = 4096
 """So many rows are taken together, unless a window is complete before."""
 _FEW_CELLS, _SPARE = 1 << 14, 16
@@ -37,32 +37,36 @@ class Running:
         by: Sequence[str],
         aggregates: Mapping[str, Aggregate],
         kind: Callable[[Pool], Kind],
+        reads: Iterable[str] = (),
+        emit_every: int = 0,
     ) -> None:
-        """Start without rows."""
+        """Start without rows; ``reads`` are columns the kind looks at, 0 is no early results."""
         self._keys = Remembered(by)
         self._aggregates = aggregates
         self._pool = Pool(aggregates)
         self._make_kind = kind
         self._kind = kind(self._pool)
+        self._early = Early(emit_every)
         self._in_time = any(aggregate.ordered for aggregate in aggregates.values())
-        self._ordered = self._kind.ordered or self._in_time
+        self._ordered = self._kind.ordered or self._in_time or bool(emit_every)
         self._enough = _ENOUGH
-        self._waiting = Waiting(_names(by, aggregates))
-
+        self._waiting = Waiting(
+            sorted({*by, *reads}.union(*(one.names for one in aggregates.values())))
+        )
         self.known = Known(self._keys, self._waiting)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        waiting = self._waiting.nbytes
+        waiting = self._waiting.nbytes + self._early.nbytes
         return self._keys.nbytes + self._pool.nbytes + self._kind.nbytes + waiting
 
     def add(self, batch: Batch) -> Mask | None:
         """Take rows; the mask says which came too late for every window, None: none did."""
         times = batch.times
         low, high = int(np.minimum.reduce(times)), int(np.maximum.reduce(times))
-        if low < _EARLIEST or high >= _LATEST:
-            inside = (times >= _EARLIEST) & (times < _LATEST)
+        if low < EARLIEST or high >= LATEST:
+            inside = (times >= EARLIEST) & (times < LATEST)
             return self._add_some(batch, inside) | ~inside
         kind = self._kind
         if low >= (kind.watermark if self._ordered else kind.safe):
@@ -79,7 +83,12 @@ class Running:
     def advance(self, watermark: int) -> Iterator[Batch]:
         """The windows that are complete, or corrected since they left."""
         kind, waiting = self._kind, self._waiting
-        kind.watermark = watermark = max(watermark, kind.watermark)
+        if self._ordered:
+            watermark = _whole(watermark)
+        watermark = max(watermark, kind.watermark)
+        if self._early.every:
+            yield from self._emit_early(watermark)
+        kind.watermark = watermark
         if watermark < kind.due and watermark - kind.soonest < waiting.low:
             return
         self._take_waiting()
@@ -97,7 +106,8 @@ class Running:
         if self._kind.exact:
             self._take_waiting()
         arrays = self._kind.save()
-        cells = self._pool.cells.take(arrays.pop("cells"))
+        at = arrays.pop("cells")
+        cells = self._pool.cells.take(at)
         keys, key_arrays = self._keys.save()
         state, state_arrays = cells.save()
         held, held_arrays = self._waiting.save()
@@ -108,6 +118,8 @@ class Running:
             "held": held,
         }
         groups = {"kind": arrays, "key": key_arrays, "cell": state_arrays, "held": held_arrays}
+        if self._early.every:
+            groups["early"] = {"touched": self._early.of(at)}
         return meta, {
             f"{prefix}.{name}": array
             for prefix, group in groups.items()
@@ -120,7 +132,9 @@ class Running:
         state = Cells(self._aggregates)
         state.load(meta["state"], _part("cell", arrays))
         self._kind.watermark = meta["watermark"]
-        self._settle(state, _part("kind", arrays))
+        cells = self._settle(state, _part("kind", arrays))
+        if "early.touched" in arrays:
+            self._early.touch(cells[arrays["early.touched"]], len(self._pool))
         self._waiting.load(meta["held"], _part("held", arrays))
 
     def _wait(self, batch: Batch, low: int) -> None:
@@ -146,17 +160,39 @@ class Running:
         slots = _joined([self._keys.slots(batch) for batch in batches])
         times = _joined([batch.times for batch in batches])
         low, high = int(np.minimum.reduce(times)), int(np.maximum.reduce(times))
-        rows = Rows(slots, len(self._keys), times, low, high, accepted)
+        rows = Rows(slots, len(self._keys), times, low, high, accepted, batches)
         placed = self._kind.place(rows)
-        if placed.late is not None:
-            batches = [batches[0].take(~placed.late)]
-        begin = 0
+        out = placed.late
+        if placed.outside is not None:
+            out = placed.outside if out is None else out | placed.outside
+        begin = done = 0
         for batch in batches:
-            cells = placed.cells[begin : begin + len(batch)]
-            begin += len(batch)
+            if out is not None:
+                begin, kept = begin + len(batch), ~out[begin : begin + len(batch)]
+                batch = batch if kept.all() else batch.take(kept)  # noqa: PLW2901 - what is left
+            cells = placed.cells[done : done + len(batch)]
+            done += len(batch)
             if len(batch):
                 self._pool.cells.update(cells, batch)
+        if self._early.every:
+            self._early.touch(placed.cells, len(self._pool))
         return placed.late
+
+    def _emit_early(self, watermark: int) -> Iterator[Batch]:
+        """Go from one early result to the next, up to the watermark; each sees the rows before."""
+        kind, early = self._kind, self._early
+        ready = self._waiting.take(watermark) if self._waiting.low < watermark else []
+        queue = Queue([_in_time(ready)] if self._in_time and ready else ready)
+        while (at := early.following(kind.watermark, queue.low)) <= watermark:
+            kind.watermark = at
+            self._place(queue.take(at), accepted=True)
+            for closed in kind.close():
+                yield _batch(self._keys, closed)
+            for closed in kind.so_far(early.touched):
+                closed.times = np.full(len(closed.slots), at - 1)
+                yield _batch(self._keys, closed)
+            early.clear()
+        self._place(queue.take(watermark), accepted=True)
 
     def _add_some(self, batch: Batch, wanted: Mask) -> Mask:
         """Take some of the rows; the mask, over all rows, says which of these came too late."""
@@ -170,18 +206,27 @@ class Running:
     def _shrink(self) -> None:
         """Move to a smaller pool, the way a snapshot would."""
         arrays = self._kind.save()
-        state = self._pool.cells.take(arrays.pop("cells"))
+        touched = self._early.of(arrays["cells"])
+        state = self._pool.cells.take(arrays["cells"])
         self._pool = Pool(self._aggregates)
+        cells = self._settle(state, arrays)
+        self._early.clear()
+        self._early.touch(cells[touched], len(self._pool))
+
+    def _settle(self, state: Cells, arrays: Mapping[str, Any]) -> Array:
+        """Give saved cells and windows to a new kind and an empty pool."""
         kind = self._make_kind(self._pool)
         kind.watermark = self._kind.watermark
         self._kind = kind
-        self._settle(state, arrays)
-
-    def _settle(self, state: Cells, arrays: Mapping[str, Any]) -> None:
-        """Give saved cells and windows to an empty pool and kind."""
         cells = self._pool.lend(len(state))
         self._pool.cells.put(cells, state)
         self._kind.load(arrays, cells)
+        return cells
+
+
+def _whole(watermark: int) -> int:
+    """In microseconds, as windows are: rows of one are taken together."""
+    return watermark if abs(watermark) >= LATEST else watermark // 1000 * 1000
 
 
 def _batch(keys: Remembered, closed: Closed) -> Batch:
@@ -191,12 +236,8 @@ def _batch(keys: Remembered, closed: Closed) -> Batch:
         END: _stamps(closed.ends),
         **closed.cells.finish(),
     }
-    return Batch(columns, closed.ends - 1, (*keys.names, START))
-
-
-def _names(by: Sequence[str], aggregates: Mapping[str, Aggregate]) -> list[str]:
-    """The columns that are read."""
-    return sorted(set(by).union(*(aggregate.names for aggregate in aggregates.values())))
+    times = closed.ends - 1 if closed.times is None else closed.times
+    return Batch(columns, times, (*keys.names, START))
 
 
 def _in_time(batches: list[Batch]) -> Batch:

@@ -125,7 +125,8 @@ queue, radio, round, two
 29:22: streams.one.steps.4.set.y: the expression ends too early; a value is missing
 29:28: streams.one.steps.4.set.z: there is no function 'nope'
 30:60: streams.one.steps.5.window.aggregate.m: mean() needs an expression; write mean(column)
-30:72: streams.one.steps.5.window.aggregate.p: there is no aggregate 'meen'; did you mean 'mean' or 'median'?
+30:72: streams.one.steps.5.window.aggregate.p: there is no aggregate 'meen'; \
+did you mean 'mean' or 'median'?
 31:15: streams.one.steps.6.where: the field 'condition' is missing; What must be true of a row, \
 as an expression.
 32:9: streams.one.steps.7: expected an operator; known: OPERATORS

@@ -63,7 +63,8 @@ def _timed(entry: Entry, row: Row, began: int) -> dict[str, Any]:
     distance = offset(made.get(field))
     if entry.time is not None and distance is not None:
         moment = began + distance
-        if entry.component.schema().fields.get(field) == "time":
+        kinds = {**entry.codec.schema().fields, **own_columns(entry)}
+        if kinds.get(field) == "time":
             made[field] = np.datetime64(moment // 1000, "us")
         else:
             made[field] = written_time(entry.time, moment)
