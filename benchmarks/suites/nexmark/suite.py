@@ -37,7 +37,12 @@ NEXMARK = Suite(
         Query("q5", "hot items", ("window_start", "window_end", "auction", "bids")),
         Query("q7", "highest bids", ("window_start", "auction", "bidder", "price", "date_time")),
         Query("q8", "new users", ("id", "name", "window_start")),
-        Query("q9", "winning bids", ("auction", "price", "bidder", "seller", "category")),
+        Query(
+            "q9",
+            "winning bids",
+            ("auction", "price", "bidder", "seller", "category"),
+            fold=last("auction"),
+        ),
         Query("q11", "sessions of bidders", ("bidder", "window_start", "window_end", "bids")),
         Query("q12", "windows of processing time", ("bidder", "bids"), fold=_per_bidder),
         Query("q13", "side input", ("auction", "bidder", "price", "channel", "owner", "date_time")),
@@ -55,7 +60,12 @@ NEXMARK = Suite(
             ("auction", "window_start", "bids", "low_bids", "middle_bids", "high_bids"),
             ("lowest", "highest", "average", "total"),
         ),
-        Query("q18", "last bids", ("bidder", "auction", "price", "channel", "date_time")),
+        Query(
+            "q18",
+            "last bids",
+            ("bidder", "auction", "price", "channel", "date_time"),
+            fold=last("bidder", "auction"),
+        ),
         Query(
             "q19", "the ten best bids", ("auction", "rank", "price"), fold=last("auction", "rank")
         ),

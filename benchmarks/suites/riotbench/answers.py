@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.suites.case import Row, Rows
-from benchmarks.suites.riotbench.data import BOUNDS, UNITS, Reading, make
+from benchmarks.suites.riotbench.data import BOUNDS, Reading, make
 
 _HERE = Path(__file__).parent
 _MINUTE = 60_000
 _GAP = 10 * _MINUTE
+_HALF_HOUR = 30 * _MINUTE
 _Point = tuple[int, dict[str, float | None]]
 
 
@@ -29,15 +30,13 @@ def answers(names: Sequence[str], folder: Path) -> Mapping[str, Rows]:
 
 
 def unpacked(rows: Rows) -> Rows:
-    """Rows with the records of their SenML pack as columns."""
+    """Rows with the measurements of their SenML pack as columns."""
     made: Rows = []
     for row in rows:
-        head, *records = json.loads(row["senml"])
+        records = json.loads(row["senml"])
+        head = {key: value for record in records for key, value in record.items()}
         values = {record["n"]: record["v"] for record in records}
-        units = {record["n"]: record["u"] for record in records}
-        assert all(UNITS[name] == unit for name, unit in units.items())
-        station = head["bn"].removeprefix("urn:dev:").removesuffix(":")
-        same = station == row["station"] and _iso(head["bt"] * 1000) == row["time"]
+        same = head["bn"] == row["station"] and _iso(head["bt"] * 1000) == row["time"]
         made.append({**dict.fromkeys(BOUNDS), **row, **values, "same": same})
     return made
 
@@ -136,60 +135,63 @@ def _stats(readings: list[Reading]) -> Iterator[Row]:
         dust = reading.values["dust"]
         if dust is not None and dust >= 0:
             levels[hour][dust // 100] += 1
-    for hour, counts in levels.items():
-        moment = float(sum(count * count for count in counts.values()))
-        yield _said("moment", None, hour * 60, moment)
-    for hour, names in stations.items():
-        yield _said("stations", None, hour * 60, float(len(names)))
+    hour = 60 * _MINUTE
+    for at, counts in levels.items():
+        moment = sum(count * count for count in counts.values())
+        yield _said("moment", None, at * hour, moment)
+    for at, names in stations.items():
+        yield _said("stations", None, at * hour, len(names))
 
 
-def _said(what: str, station: str | None, minute: int, value: float) -> Row:
-    return {
-        "what": what,
-        "station": station,
-        "window_start": _iso(minute * _MINUTE),
-        "value": value,
-    }
+def _said(what: str, station: str | None, at: int, value: float | None) -> Row:
+    return {"what": what, "station": station, "at": _iso(at), "value": value}
 
 
 def _averages(readings: list[Reading]) -> Iterator[Row]:
-    values: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for reading in readings:
-        humidity = _possible(reading)["humidity"]
-        if humidity is not None:
-            values[reading.station, reading.time // _GAP].append(humidity)
-    for (station, start), found in values.items():
-        yield _said("average", station, start * 10, math.fsum(found) / len(found))
+    for station, points in _by_station(readings).items():
+        found = [
+            (time, humidity)
+            for time, values in points
+            if (humidity := values["humidity"]) is not None
+        ]
+        for first in range(0, len(found), 10):
+            ten = found[first : first + 10]
+            mean = math.fsum(humidity for _, humidity in ten) / len(ten)
+            yield _said("average", station, ten[0][0], mean)
 
 
 def _trends(readings: list[Reading]) -> Iterator[Row]:
     for station, points in _by_station(readings).items():
-        windows: dict[int, list[tuple[int, float]]] = defaultdict(list)
-        level = spread = 0.0
-        for at, (time, value) in enumerate(
-            (time, values["temperature"])
-            for time, values in points
-            if values["temperature"] is not None
-        ):
-            assert value is not None
-            if not at:
-                level, spread = value, 0.25
-            else:
-                spread += 0.01
-                gain = spread / (spread + 0.25)
-                level, spread = level + gain * (value - level), (1 - gain) * spread
-            for start in range(time // _GAP - 2, time // _GAP + 1):
-                windows[start].append((time, level))
-        for start, pairs in windows.items():
-            # from the first reading on: hours since 1970 would cost the last digits
-            hours = np.array([time - pairs[0][0] for time, _ in pairs]) / (60 * _MINUTE)
-            levels = np.array([level for _, level in pairs])
-            hours -= hours.mean()
-            if len(pairs) > 1:
+        found = list(_smoothed(points))
+        first = 0
+        for at, (time, _) in enumerate(found):
+            while found[first][0] <= time - _HALF_HOUR:
+                first += 1
+            slope = None
+            if at > first:
+                # from the first reading on: hours since 1970 would cost the last digits
+                times = [then - found[first][0] for then, _ in found[first : at + 1]]
+                hours = np.array(times) / (60 * _MINUTE)
+                levels = np.array([level for _, level in found[first : at + 1]])
+                hours -= hours.mean()
                 slope = float((hours * (levels - levels.mean())).sum() / (hours * hours).sum())
-                yield _said("trend", station, start * 10, slope)
-            else:
-                yield {**_said("trend", station, start * 10, 0.0), "value": None}
+            yield _said("trend", station, time, slope)
+
+
+def _smoothed(points: list[_Point]) -> Iterator[tuple[int, float]]:
+    """The temperatures after a Kalman filter."""
+    level = spread = math.nan
+    for time, values in points:
+        value = values["temperature"]
+        if value is None:
+            continue
+        if math.isnan(level):
+            level, spread = value, 0.25
+        else:
+            spread += 0.01
+            gain = spread / (spread + 0.25)
+            level, spread = level + gain * (value - level), (1 - gain) * spread
+        yield time, level
 
 
 def _pred(readings: list[Reading]) -> Iterator[Row]:
@@ -222,7 +224,7 @@ def _pred(readings: list[Reading]) -> Iterator[Row]:
                 break
         yield {
             "station": reading.station,
-            "ts": reading.time,
+            "time": _iso(reading.time),
             "class": label,
             "predicted": predicted,
             "error": error,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,13 @@ BOUNDS = {
     "airquality": (0.0, 500.0),
 }
 """What is possible."""
-UNITS = {"temperature": "Cel", "humidity": "%RH", "light": "lx", "dust": "ug/m3", "airquality": "1"}
+UNITS = {"temperature": "Cel", "humidity": "%RH", "light": "lx", "dust": "kg/m3", "airquality": "/"}
 _MISSING, _WRONG, _TWICE, _UNKNOWN = 0.02, 0.01, 0.02, 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading as it comes; a value may be missing."""
+    """One reading as it comes, ``station`` a base name of SenML; a value may be missing."""
 
     station: str
     time: int
@@ -59,7 +60,7 @@ def make(count: int, seed: int = 1) -> Iterator[Reading]:
     again = (rng.random(count) < _TWICE) & (index >= 20)
     rows = np.where(again, index - 20, index)
     for row in rows.tolist():
-        name = "station-99" if stranger[row] else f"station-{station[row]:02d}"
+        name = f"city:{99 if stranger[row] else station[row]:02d}:"
         found = [float(column[row]) for column in columns]
         values = [None if value != value else value for value in found]
         yield Reading(name, int(times[row]), dict(zip(BOUNDS, values, strict=True)))
@@ -77,9 +78,16 @@ def _spoilt(
 
 
 def write(count: int, folder: Path) -> None:
-    """``count`` readings into ``city.ndjson``, one a line."""
-    lines = [
-        json.dumps({"station": reading.station, "ts": reading.time, **reading.values})
-        for reading in make(count)
-    ]
+    """``count`` readings into ``city.ndjson``, each a SenML pack (RFC 8428) on a line."""
+    lines = [json.dumps(_pack(reading)) for reading in make(count)]
     (folder / "city.ndjson").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _pack(reading: Reading) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = [
+        {"n": name, "u": UNITS[name], "v": value}
+        for name, value in reading.values.items()
+        if value is not None
+    ]
+    base = {"bn": reading.station, "bt": reading.time / 1000}
+    return [{**base, **records[0]}, *records[1:]] if records else []

@@ -5,31 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 import edgestream as es
-from benchmarks.suites.riotbench.data import BOUNDS, UNITS
+from benchmarks.suites.riotbench.data import BOUNDS
 from edgestream import Batch
+from edgestream.codecs.senml import Senml
 
 
 @es.operator
 def senml(batch: Batch) -> Batch:
-    """The values of a row as a SenML pack (RFC 8428), as text in the column ``senml``."""
-    seconds = (batch.times // 1_000_000_000).tolist()
-    stations = es.to_python(batch["station"])
-    values = zip(*(es.to_python(batch[name]) for name in BOUNDS), strict=True)
-    encode = msgspec.json.Encoder().encode
-    packs = []
-    for station, time, row in zip(stations, seconds, values, strict=True):
-        records: list[dict[str, Any]] = [
-            {"n": name, "u": UNITS[name], "v": value}
-            for name, value in zip(BOUNDS, row, strict=True)
-            if value is not None
-        ]
-        packs.append(encode([{"bn": f"urn:dev:{station}:", "bt": time}, *records]).decode())
-    return batch.with_columns(senml=packs)
+    """The values of a row as a SenML pack, as text in the column ``senml``."""
+    columns = {"base": batch["station"], "time": batch["time"]}
+    packs = batch.select(BOUNDS).with_columns(**columns)
+    return batch.with_columns(senml=[pack.decode() for pack in Senml(pivot=True).encode(packs)])
 
 
 @es.operator

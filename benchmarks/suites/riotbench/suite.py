@@ -26,13 +26,13 @@ RIOTBENCH = Suite(
         Query(
             "stats",
             "means, trends, moments, stations",
-            ("what", "station", "window_start"),
+            ("what", "station", "at"),
             ("value",),
         ),
         Query(
             "pred",
             "decision tree, linear model, error",
-            ("station", "ts", "class"),
+            ("station", "time", "class"),
             ("predicted", "error"),
         ),
     ),
