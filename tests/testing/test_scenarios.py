@@ -15,6 +15,7 @@ import edgestream as es
 from edgestream import count, mean
 from edgestream.clock import SECOND
 from edgestream.codecs.json import Json
+from edgestream.codecs.senml import Senml
 from edgestream.config.convert import convert
 from edgestream.errors import ConfigError
 from edgestream.graph import build
@@ -104,6 +105,16 @@ def test_the_time_column_is_written_in_its_unit(unit: Any, written: object) -> N
     assert outcome(spec, start=start, given=given_, expect=[{"ts": written}]).ok
     assert outcome(spec, start=start, given=given_, expect=[{"ts": offset}]).ok
     assert not outcome(spec, start=start, given=given_, expect=[{"ts": "+1h"}]).ok
+
+
+def test_a_codec_that_gives_times_is_given_times() -> None:
+    pipeline = (
+        es.pipeline("packs")
+        .source(es.Mqtt(url="mqtt://nowhere", topics=["packs"]), decode=Senml(), time="time")
+        .sink(es.Stdout())
+    )
+    given = [{"rows": [{"topic": "packs", "name": "a", "time": "+3s", "value": 20.0}]}]
+    assert outcome(pipeline, given=given, expect=[{"name": "a", "time": "+3s", "value": 20}]).ok
 
 
 def test_late_rows_correct_a_window_then_leave_by_their_port() -> None:
