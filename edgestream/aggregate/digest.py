@@ -1,12 +1,16 @@
 """``quantile``, ``median`` and ``p50 p90 p95 p99`` from a digest of fixed size.
 
 The rule: up to 128 values are kept as they are, and quantiles are exact. Whenever as many have
-gathered they are put into 64 bins along the order of values, narrow at both ends and wide in the
+gathered they are put into 96 bins along the order of values, narrow at both ends and wide in the
 middle (a merging t-digest after Ted Dunning, with fixed bins on the arcsine scale): a bin keeps its
 mean and weight. So the error is one of rank, a share of the number of values, and does not depend
 on what the values are: sensors cross zero, sit at 1e9 or spike, where buckets of equal or of
 proportional width would be too coarse. What a cell keeps depends only on its own values and their
 order, not on how they were cut into batches.
+
+Two neighbours are put together only if their middles are less than a bin apart, so none becomes as
+wide as two bins, and a value read from it is off by less than half of that: π √(q (1 − q)) / 96 of
+the number of values.
 """
 
 from __future__ import annotations
@@ -24,11 +28,11 @@ from edgestream.aggregate.values import Values
 from edgestream.batch import Array, Column
 from edgestream.schema import ColumnKind
 
-BINS = 64
+BINS = 96
 ROOM = 128
 _AT_ONCE = 1024
 """How many cells are read together."""
-_CLOSE = "1.5 % of rank at the median, 0.5 % at p1 and p99; exact up to 128 values"
+_CLOSE = "of rank: 1.7 % at the median, 0.8 % at p95, 0.4 % at p99; exact up to 128 values"
 
 
 class Digest(Part):

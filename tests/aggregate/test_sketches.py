@@ -60,8 +60,8 @@ def off(values, share, found):
 
 
 def allowed(share):
-    """1.5 % in the middle, 0.5 % at p1 and p99, nothing at the ends."""
-    return min(0.015, 0.05 * math.sqrt(share * (1 - share)))
+    """Less than half of two bins of 96."""
+    return math.pi * math.sqrt(share * (1 - share)) / 96 + 1 / N
 
 
 @pytest.mark.parametrize("shape", SHAPES)
