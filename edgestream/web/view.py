@@ -24,8 +24,8 @@ class View(Protocol):
         dead_letters late checkpoints spooled``. Its ``state`` is one of starting, running,
         stopping, stopped and failed, and is starting only while state is being restored, not
         while a server is out of reach; ``spooled`` is in bytes. A node has ``id kind component
-        label rows_in rows_out state message ports`` and may have ``closes``: the event time, in
-        epoch seconds, at which its earliest open window ends, and ``state_bytes``. An edge has
+        label rows_in rows_out state message ports`` and may have ``state_bytes`` and ``closes``:
+        the event time, in epoch seconds, at which its earliest open window ends. An edge has
         ``from to port``.
         """
 
