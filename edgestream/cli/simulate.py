@@ -97,7 +97,7 @@ def command(
     if rate:
         click.echo(f"{devices} devices, {rate:g} messages/s to {url}; Ctrl-C stops", err=True)
     with tempfile.TemporaryDirectory(prefix="edgestream-simulate-") as folder:
-        return asyncio.run(_run(Worker([spec], Settings(Path(folder)))))
+        return asyncio.run(_run(Worker([spec], Settings(Path(folder), grace=2))))
 
 
 async def _run(worker: Worker) -> int:

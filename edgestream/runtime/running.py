@@ -22,6 +22,7 @@ from edgestream.errors import EdgestreamError
 from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.inbox import Inbox, Item
+from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.reader import Reader, sequence_after
 from edgestream.runtime.refresh import Refresher
 from edgestream.runtime.status import PipelineState, StepStatus
@@ -98,12 +99,14 @@ class Running:
                 for name, reader in self.readers.items()
             ]
             self.state = "running"
-            ticking = children.start(self._tick(store), "tick")
+            news = DeadLetterNews(task, store.path, self._clock, self.log)
+            ticking = children.start(self._tick(store, news), "tick")
             stopping = children.start(self._wait_for_stop(task), "stop")
             await children.until(children.start(task.run(), "process"))
             stopping.cancel()
             ticking.cancel()
             await self._finish_writing(children, writing, grace)
+            news.tell(last=True)
 
     def _refreshers(self) -> list[Refresher]:
         return [
@@ -153,12 +156,13 @@ class Running:
                     data = self.graph.entries[row.source].component.unpack(row.raw, row.received)
                     await task.process(Item(row.source, data, {"seq": row.seq}))
 
-    async def _tick(self, store: Store) -> None:
+    async def _tick(self, store: Store, news: DeadLetterNews) -> None:
         quiet = set(self.graph.entries)
         while True:
             await self._clock.sleep(TICK)
             self._inbox.ready.set()
             store.settle()
+            news.tell()
             for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:
                 quiet.discard(name)
                 for column, hint in self.graph.entries[name].codec.absent.items():
@@ -195,7 +199,9 @@ class Running:
         await asyncio.gather(everything, return_exceptions=True)
         waiting = [name for name, writer in self.writers.items() if writer.sent < writer.head]
         if waiting:
-            self.log.warning("%s: its last rows wait in the state file", ", ".join(waiting))
+            kept = self.delivery != "best_effort"
+            fate = "wait in the state file" if kept else "are lost: delivery is best_effort"
+            self.log.warning("%s: its last rows %s", ", ".join(waiting), fate)
 
 
 class _Children:

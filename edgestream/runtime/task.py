@@ -56,6 +56,7 @@ class Task:
         """Prepare; ``durable`` is False for best effort: rows go to sinks without a checkpoint."""
         self.graph = graph
         self.dead_letters = 0
+        self.last_letter: DeadLetter | None = None
         self.checkpoints = 0
         self._flow = Flow(graph)
         self._log = logging.getLogger(f"edgestream.{graph.spec.name}")
@@ -158,7 +159,7 @@ class Task:
             await self._pace.wait(item.source, got.batch)
             passed = self._flow.push(piece, got, now, self._clock.monotonic())
             self._letters += passed.letters
-            self.dead_letters += len(passed.letters)
+            self._count(passed.letters)
             self._route(passed.arrived)
         self._positions[item.source] = item.position
         self._processed[item.source] = (item.opening, item.index)
@@ -208,11 +209,16 @@ class Task:
     def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> list[DeadLetter]:
         """Dead letters for rows that a sink will never take."""
         now = self._clock.wall()
-        self.dead_letters += len(error.reasons)
-        return [
+        letters = [
             DeadLetter(now, sink, "write", "{}", reason, _as_json(batch, row))
             for row, reason in error.reasons.items()
         ]
+        self._count(letters)
+        return letters
+
+    def _count(self, letters: list[DeadLetter]) -> None:
+        self.dead_letters += len(letters)
+        self.last_letter = letters[-1] if letters else self.last_letter
 
     def _checkpoint_when_due(self) -> None:
         if self._flight is not None and self._flight.done():

@@ -177,6 +177,31 @@ async def test_rows_a_sink_refuses_become_dead_letters(tmp_path: Path) -> None:
     assert letters.fetchall() == [("write", "it says bad")]
 
 
+async def test_dead_letters_are_told_of_once_a_minute_and_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire, table = Wire([[b"nonsense", message("a", 1)]]), Table()
+    async with running(pipeline(wire, Memory(table)), tmp_path):
+        await until(lambda: "1 dead letter so far" in caplog.text)
+        wire.blocks += [[b"[1]"], [message("bad", 2), message("b", 3)]]
+        await until(lambda: len(table.rows) == 2)
+        assert len(caplog.records) == 1
+    first, last = caplog.messages
+    kept = f"kept in {tmp_path / 'test.db'}; the last: "
+    assert first.startswith(f"source: 1 dead letter so far, {kept}not JSON")
+    assert f"3 dead letters so far, {kept}" in last
+
+
+async def test_rows_of_best_effort_that_cannot_be_written_are_said_to_be_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire, table = Wire([[message("a", 1)]]), Table()
+    table.fail = [Disconnected("gone")] * 1000
+    async with running(pipeline(wire, Memory(table), delivery="best_effort"), tmp_path) as made:
+        await until(lambda: made.state == "running" and made.writers["sink"].head == 1)
+    assert "sink: its last rows are lost: delivery is best_effort" in caplog.messages
+
+
 async def test_rejected_rows_can_be_a_stream(tmp_path: Path) -> None:
     wire, table, refused = Wire([[message("a", 1), b"nonsense"]]), Table(), Table()
     spec = PipelineSpec(
