@@ -50,6 +50,7 @@ LONGEST_MODULE = 350
 MOST_METHODS = 12
 LONGEST_FUNCTION = 40
 WAIVERS = {
+    "edgestream": "the table of all that is public, one name a line",
     "edgestream.component": "the whole contract of components on one page",
     "edgestream.operators.dedupe:Dedupe": "all but two of its methods are the contract",
     "edgestream.operators.join:Join": "all but two of its methods are the contract",
@@ -59,7 +60,10 @@ WAIVERS = {
     "edgestream.runtime.writer:Writer": "the one loop of a sink, with what it waits for",
     "edgestream.store.store:Store": "one method for each thing the runtime asks of the file",
     "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",
+    "edgestream.window.between:Between": "eight of its methods are the contract of a window kind",
+    "edgestream.window.counted:Counted": "eight of its methods are the contract of a window kind",
     "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",
+    "edgestream.window.recounted:Recounted": "as Counted, for windows that begin at every k-th row",
     "edgestream.window.sessions:Sessions": "eight of its methods are the contract of a window kind",
     "edgestream_connectors.mqtt.publish:scan": "a call a message would cost a quarter more",
 }
