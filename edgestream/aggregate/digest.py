@@ -32,6 +32,12 @@ BINS = 96
 ROOM = 128
 _AT_ONCE = 1024
 """How many cells are read together."""
+_FINE = 1 << 14
+_BIN_OF = np.minimum(
+    BINS * (np.arcsin(np.linspace(-1.0, 1.0, _FINE + 1)) / math.pi + 0.5), BINS - 1
+).astype(np.intp)
+"""The bin of each rank, of so many fine steps: the arcsine of every value would cost as much as
+sorting does."""
 _CLOSE = "of rank: 1.7 % at the median, 0.8 % at p95, 0.4 % at p99; exact up to 128 values"
 
 
@@ -110,28 +116,32 @@ def _side_by_side(layers: Array) -> Array:
 def _sorted(recent: Array, means: Array, weights: Array) -> tuple[Array, Array]:
     """(values, weights) a row a cell, ascending; what is blank is last and weighs nothing."""
     points = np.concatenate([means, recent], axis=1)
-    order = np.argsort(points, axis=1)
-    points = np.take_along_axis(points, order, 1)
     weigh = np.concatenate([weights, np.ones(recent.shape)], axis=1)
-    weigh = np.take_along_axis(weigh, order, 1)
-    return points, np.where(np.isnan(points), 0.0, weigh)
+    weigh[np.isnan(points)] = 0.0
+    order = np.argsort(points, axis=1)
+    order += np.arange(len(points))[:, None] * points.shape[1]
+    return points.ravel()[order], weigh.ravel()[order]
 
 
 def _binned(recent: Array, means: Array, weights: Array) -> tuple[Array, Array]:
     points, weigh = _sorted(recent, means, weights)
-    upto = np.cumsum(weigh, axis=1)
-    rank = (upto - 0.5 * weigh) / upto[:, -1:]
-    scaled = np.arcsin(2.0 * rank - 1.0) / math.pi + 0.5
-    bins = np.minimum((scaled * BINS).astype(np.intp), BINS - 1)
+    rank = np.cumsum(weigh, axis=1)
+    total = rank[:, -1:] * (1.0 / _FINE)
+    rank -= 0.5 * weigh
+    rank /= total
+    bins = _BIN_OF[rank.astype(np.intp)]
     at = (bins + np.arange(len(points))[:, None] * BINS).ravel()
     size = len(points) * BINS
     lead = np.zeros(size)
     lead[at[::-1]] = points.ravel()[::-1]  # backwards: the least of a bin is what it begins with
-    apart = np.where(weigh.ravel() > 0, points.ravel() - lead[at], 0.0)
-    total = np.bincount(at, weigh.ravel(), size)
-    mean = lead + np.bincount(at, weigh.ravel() * apart, size) / total
+    weigh = weigh.ravel()
+    apart = points.ravel() - lead[at]
+    apart *= weigh
+    apart[weigh == 0] = 0.0
+    binned = np.bincount(at, weigh, size)
+    mean = lead + np.bincount(at, apart, size) / binned
     mean = np.where(np.isfinite(lead), mean, lead)
-    return np.where(total > 0, mean, np.nan).reshape(-1, BINS), total.reshape(-1, BINS)
+    return np.where(binned > 0, mean, np.nan).reshape(-1, BINS), binned.reshape(-1, BINS)
 
 
 class Quantile(Measure):
