@@ -62,6 +62,7 @@ WAIVERS = {
     "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",
     "edgestream.window.between:Between": "eight of its methods are the contract of a window kind",
     "edgestream.window.counted:Counted": "eight of its methods are the contract of a window kind",
+    "edgestream.window.current:Current": "eight of its methods are the contract of a window kind",
     "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",
     "edgestream.window.recounted:Recounted": "as Counted, for windows that begin at every k-th row",
     "edgestream.window.sessions:Sessions": "eight of its methods are the contract of a window kind",
