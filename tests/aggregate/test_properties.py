@@ -23,6 +23,15 @@ from edgestream.operators.window import Window
 from edgestream.packing import decode_state, encode_state
 from tests.aggregate import reference as ref
 from tests.window.reference import SECOND, AlignedReference, Result, Row, SessionReference
+from tests.window.reference_kinds import (
+    BetweenReference,
+    CountReference,
+    GlobalReference,
+    GridReference,
+    RecountReference,
+    SlidingReference,
+    even,
+)
 
 SHARED = ["count", "sum", "mean", "min", "max", "stddev", "first", "last"]
 """Those that tests/window/test_properties.py holds to its own reference."""
@@ -137,6 +146,23 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[int], Any]]] = {
         lambda late: SessionReference(5 * SECOND, 12 * SECOND, late),
     ),
 }
+IN_TIME: dict[str, tuple[dict[str, Any], Callable[[], Any]]] = {
+    "sliding": ({"sliding": "10s"}, lambda: SlidingReference(10 * SECOND)),
+    "count": ({"count": 5}, lambda: CountReference(5)),
+    "recount": ({"count": 6, "every": 4}, lambda: RecountReference(6, 4, 2)),
+    "between": (
+        {"opens": "s == 'on'", "closes": "s == 'off'"},
+        lambda: BetweenReference(
+            lambda row: row.values["s"] == "on", lambda row: row.values["s"] == "off"
+        ),
+    ),
+    "global": ({"global_": True, "emit_every": "10s"}, lambda: GlobalReference(10 * SECOND)),
+    "early": (
+        {"hopping": "10s", "every": "4s", "emit_every": "3s"},
+        lambda: GridReference(even(10 * SECOND, 4 * SECOND), 0, 3 * SECOND),
+    ),
+}
+"""Kinds that take rows in the order of time whatever the aggregates."""
 
 
 def to_batch(given_rows: Sequence[Row], dictionary: Dictionary) -> Batch:
@@ -154,22 +180,34 @@ def to_batch(given_rows: Sequence[Row], dictionary: Dictionary) -> Batch:
     )
 
 
-def emitted(outputs: Any, names: Sequence[str]) -> dict[tuple[int, Any], list[Any]]:
-    found = {}
+Window_ = tuple[int, int, Any]
+"""Start, end and key."""
+
+
+def emitted(outputs: Any, names: Sequence[str]) -> dict[Window_, list[list[Any]]]:
+    """The results of each window, in the order in which it left."""
+    found: dict[Window_, list[list[Any]]] = {}
     for _, batch in outputs:
-        starts = (batch["window_start"].astype(np.int64) * 1000).tolist()
+        starts, ends = (
+            (batch[name].astype(np.int64) * 1000).tolist()
+            for name in ("window_start", "window_end")
+        )
         columns = [to_python(batch[name]) for name in names]
-        for at, window in enumerate(zip(starts, batch["key"].to_list(), strict=True)):
-            found[window] = [column[at] for column in columns]
+        for at, window in enumerate(zip(starts, ends, batch["key"].to_list(), strict=True)):
+            found.setdefault(window, []).append([column[at] for column in columns])
     return found
 
 
-def check(got: dict[Any, list[Any]], expected: Sequence[Result], cases: Sequence[Case]) -> None:
-    assert set(got) == {(result.start, result.key) for result in expected}
+def check(got: dict[Any, Any], expected: Sequence[Result], cases: Sequence[Case]) -> None:
+    wanted: dict[Window_, list[Result]] = {}
     for result in expected:
-        scale = max([1.0, *(abs(x) for x in column(result.rows, "x") if math.isfinite(x))])
-        for mine, (text, wanted, how) in zip(got[result.start, result.key], cases, strict=True):
-            compare(mine, wanted(result.rows), how, scale, text)
+        wanted.setdefault((result.start, result.end, result.key), []).append(result)
+    assert {w: len(left) for w, left in got.items()} == {w: len(r) for w, r in wanted.items()}
+    for window, results in wanted.items():
+        for values, result in zip(got[window], results, strict=True):
+            scale = max([1.0, *(abs(x) for x in column(result.rows, "x") if math.isfinite(x))])
+            for mine, (text, of, how) in zip(values, cases, strict=True):
+                compare(mine, of(result.rows), how, scale, text)
 
 
 def compare(mine: Any, wanted: Any, how: str, scale: float, text: str) -> None:
@@ -194,7 +232,7 @@ def compare(mine: Any, wanted: Any, how: str, scale: float, text: str) -> None:
             assert max(heights) <= 1e-11 * scale
 
 
-def run(config: dict[str, Any], reference: Any, steps: Sequence[Any], cases: list[Case]) -> None:
+def run(config: Any, reference: Any, steps: Sequence[Any], cases: Sequence[Case]) -> None:
     names = [f"c{at}" for at in range(len(cases))]
     texts = [text for text, _, _ in cases]
     config = {**config, "by": ["key"], "aggregate": dict(zip(names, texts, strict=True))}
@@ -245,6 +283,14 @@ def test_any_stream_gives_what_the_reference_gives(kind, late, steps):
 def test_rows_in_any_order_within_the_delay_are_followed_in_time(kind, steps):
     fields, make = KINDS[kind]
     run(fields, make(0), in_time(steps), [*ORDERED, *FREE[:3]])
+
+
+@pytest.mark.parametrize("kind", IN_TIME)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=steps)
+def test_kinds_that_take_rows_in_time_give_what_the_reference_gives(kind, steps):
+    fields, make = IN_TIME[kind]
+    run(fields, make(), in_time(steps), [*FREE, *ORDERED])
 
 
 def test_every_aggregate_has_a_reference():
