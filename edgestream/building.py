@@ -19,6 +19,7 @@ from edgestream.operators.set import Set
 from edgestream.operators.where import Where
 from edgestream.operators.window import Window
 from edgestream.spec import MEMORY, Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
+from edgestream.window.calendar import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,20 @@ class Pipeline:
         by: str | Sequence[str] = (),
         tumbling: Duration | None = None,
         hopping: Duration | None = None,
-        every: Duration | None = None,
+        every: Duration | int | None = None,
+        calendar: Unit | None = None,
+        zone: str | None = None,
         session: Duration | None = None,
+        sliding: Duration | None = None,
+        count: int | None = None,
+        opens: Expr | str | None = None,
+        closes: Expr | str | None = None,
+        global_: bool = False,
         max: Duration | None = None,  # noqa: A002 - the word of the grammar
         late: Duration = "0s",
+        emit_every: Duration | None = None,
+        emit_empty: bool = False,
+        forget: Duration = "1d",
     ) -> Pipeline:
         """Aggregate over windows of event time, one row a key and window."""
         return self.step(
@@ -100,11 +111,21 @@ class Pipeline:
                 tumbling=tumbling,
                 hopping=hopping,
                 every=every,
+                calendar=calendar,
+                zone=zone,
                 session=session,
+                sliding=sliding,
+                count=count,
+                opens=opens,
+                closes=closes,
+                global_=global_,
                 max=max,
                 by=_names(by),
                 aggregate=aggregate,
                 late=late,
+                emit_every=emit_every,
+                emit_empty=emit_empty,
+                forget=forget,
             )
         )
 

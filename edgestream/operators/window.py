@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from edgestream.expr import Expr, expression
 from edgestream.operators.condition import check_condition
 from edgestream.operators.window_kinds import described, maker, problems
 from edgestream.schema import ColumnKind, Schema
+from edgestream.window.calendar import Unit
 from edgestream.window.running import END, START, Running
 
 LATE = "late"
@@ -106,9 +107,7 @@ class Window(Operator):
         maximum=_TEN_YEARS,
         example="5s",
     )
-    calendar: Literal["hour", "day", "week", "month", "year"] | None = option(
-        default=None, help="Windows of the calendar.", example="day"
-    )
+    calendar: Unit | None = option(default=None, help="Windows of the calendar.", example="day")
     zone: str | None = option(
         default=None, help="Where the calendar holds; by default UTC.", example="Europe/Madrid"
     )

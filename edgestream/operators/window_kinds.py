@@ -76,8 +76,7 @@ def maker(window: Window) -> Callable[[Pool], Kind]:
             return lambda pool: Recounted(pool, count, every)
         return lambda pool: Counted(pool, count, most)
     if window.global_:
-        often = nanos(window.emit_every or "1s")
-        return lambda pool: Everything(pool, often)
+        return Everything
     opens, closes = (
         None if one is None else expression(one) for one in (window.opens, window.closes)
     )

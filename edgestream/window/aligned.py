@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgestream.aggregate.pool import Pool
 from edgestream.window.grid import Grid
-from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
+from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.panes import Panes
 from edgestream.window.silent import Silent
@@ -64,7 +64,7 @@ class Aligned(Kind):
 
     def close(self) -> Iterator[Closed]:
         """Windows that end at the watermark or before, and those corrected, by start."""
-        first = self._last_closed + 1
+        first, began = self._last_closed + 1, self._begins
         self._bounds()
         if self._last_closed < first and not self._corrected:
             return
@@ -73,8 +73,11 @@ class Aligned(Kind):
         corrected = _pairs(self._corrected)
         self._corrected = []
         if self._silent is not None:
+            until = self._begins
+            if self.watermark == FAR:  # the end of a stream is no silence
+                until = int(self.grid.starts(complete[-1:])[0]) if len(complete) else began
             held = (complete, np.unique(corrected[0]))
-            complete = self._silent.windows(self.grid, *held, first, self._last_closed)
+            complete = self._silent.windows(self.grid, *held, began, until)
         windows = np.union1d(complete, corrected[0]) if len(corrected[0]) else complete
 
         def choose(some: Times, slots: Numbers, cells: NDArray[np.intp]) -> Mask:
@@ -84,11 +87,9 @@ class Aligned(Kind):
                 missed = self._silent.choose(self.grid.starts(some), slots, wanted)
             if len(corrected[0]):
                 fresh = np.isin(some, complete)[:, None]
-                wanted = wanted & (fresh | _among(corrected, some, slots))
+                np.logical_and(wanted, fresh | _among(corrected, some, slots), out=wanted)
                 missed = None if missed is None else missed & fresh
-            if missed is not None:
-                wanted |= missed
-            return wanted
+            return wanted if missed is None else np.logical_or(wanted, missed, out=wanted)
 
         yield from self._leaving(live, windows, choose)
         gone = live[live // self.grid.step <= self._last_gone]

@@ -19,7 +19,7 @@ from edgestream.expr import Expr
 from edgestream.window.current import Current, Pieces, heads, just_after
 from edgestream.window.kind import FAR, Closed, Kind, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
-from edgestream.window.ordered import Sorted, finished, late, still_open
+from edgestream.window.ordered import Sorted, expires, late, leaving, still_open
 
 
 @dataclass(slots=True)
@@ -68,8 +68,7 @@ class Between(Kind):
         if cut.inside.any():
             of = np.cumsum(cut.firsts[cut.inside]) - 1
             cells[cut.inside] = self._current.settle(self._pieces(came, cut))[of]
-        if self.most:
-            self.due = self._current.due(self.most)
+        self.due = expires(self._current, self.most)
         cells = came.back(cells)
         if cells.all():
             return Placed(cells, out)
@@ -79,15 +78,7 @@ class Between(Kind):
 
     def close(self) -> Iterator[Closed]:
         """Windows that have closed, that have been open too long, or whose stream has ended."""
-        slots = np.flatnonzero(self._current.cell)
-        if self.most:
-            self._current.expire(slots, self.most, self.mark(slots))
-            self.due = self._current.due(self.most)
-        ended = finished(self, slots)
-        ended = ended[self._current.cell[ended] > 0]
-        if len(ended):
-            self._current.end(ended, just_after(self._current.last[ended]))
-        return self._current.leaving()
+        return leaving(self, self._current, self.most)
 
     def so_far(self, touched: Mask) -> Iterator[Closed]:
         """The open windows."""
@@ -108,8 +99,7 @@ class Between(Kind):
     def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
         """Take the open windows."""
         self._current.load(arrays, cells)
-        if self.most:
-            self.due = self._current.due(self.most)
+        self.due = expires(self._current, self.most)
 
     @property
     def nbytes(self) -> int:

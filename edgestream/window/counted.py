@@ -14,7 +14,7 @@ from edgestream.aggregate.pool import Pool
 from edgestream.window.current import Current, Pieces, heads, just_after
 from edgestream.window.kind import FAR, Closed, Kind, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
-from edgestream.window.ordered import Sorted, finished, late, still_open
+from edgestream.window.ordered import Sorted, expires, late, leaving, still_open
 
 
 class Counted(Kind):
@@ -46,21 +46,12 @@ class Counted(Kind):
             self._current.expire(came.slots[first], self.most, came.times[first])
         cuts = self._cut_long(came) if self.most else self._cut(came)
         cells = self._current.settle(self._pieces(came, cuts))
-        if self.most:
-            self.due = self._current.due(self.most)
+        self.due = expires(self._current, self.most)
         return Placed(came.back(cells[np.cumsum(cuts) - 1]), out)
 
     def close(self) -> Iterator[Closed]:
         """Windows that are full, that have been open for too long, or whose stream has ended."""
-        slots = np.flatnonzero(self._current.cell)
-        if self.most:
-            self._current.expire(slots, self.most, self.mark(slots))
-            self.due = self._current.due(self.most)
-        ended = finished(self, slots)
-        ended = ended[self._current.cell[ended] > 0]
-        if len(ended):
-            self._current.end(ended, just_after(self._current.last[ended]))
-        return self._current.leaving()
+        return leaving(self, self._current, self.most)
 
     def so_far(self, touched: Mask) -> Iterator[Closed]:
         """The open windows."""
@@ -81,8 +72,7 @@ class Counted(Kind):
     def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
         """Take the open windows."""
         self._current.load(arrays, cells)
-        if self.most:
-            self.due = self._current.due(self.most)
+        self.due = expires(self._current, self.most)
 
     @property
     def nbytes(self) -> int:

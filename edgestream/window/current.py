@@ -44,7 +44,7 @@ class Current:
         self.start = np.full(16, FAR)
         self.last = np.full(16, UNKNOWN)
         self._shown = np.full(16, UNKNOWN)
-        self._ended: list[tuple[Numbers, Times, Times, Numbers]] = []
+        self.ended: list[tuple[Numbers, Times, Times, Numbers]] = []
 
     @property
     def nbytes(self) -> int:
@@ -94,11 +94,6 @@ class Current:
         if over.any():
             self.end(slots[over], self.start[slots[over]] + most)
 
-    def due(self, most: int) -> int:
-        """When the first window will have been open for ``most``."""
-        first = int(self.start.min())
-        return FAR if first == FAR else first + most
-
     def used(self, slots: int) -> Mask:
         """Which of the slots have an open window."""
         self.fit(slots)
@@ -107,12 +102,12 @@ class Current:
 
     def leaving(self) -> Iterator[Closed]:
         """The windows that are over, by start and slot; their cells are then free."""
-        if not self._ended:
+        if not self.ended:
             return
         slots, starts, ends, cells = (
-            np.concatenate(part) for part in zip(*self._ended, strict=True)
+            np.concatenate(part) for part in zip(*self.ended, strict=True)
         )
-        self._ended = []
+        self.ended = []
         order = np.lexsort((slots, starts))
         for begin in range(0, len(order), _AT_ONCE):
             some = order[begin : begin + _AT_ONCE]
@@ -159,7 +154,7 @@ class Current:
         self.start[slots], self.last[slots] = arrays["starts"], arrays["lasts"]
 
     def _end(self, slots: Numbers, starts: Times, ends: Times, cells: Numbers) -> None:
-        self._ended.append((slots, starts, np.maximum(ends, starts + MICRO), cells))
+        self.ended.append((slots, starts, np.maximum(ends, starts + MICRO), cells))
 
 
 def distinct(slots: Numbers, starts: Times, shown: Times) -> Times:

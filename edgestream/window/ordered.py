@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from edgestream.window.current import Current, just_after
-from edgestream.window.kind import FAR, Kind, Mask, Rows, Times
+from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows, Times
 from edgestream.window.lookup import Numbers
 
 
@@ -45,10 +47,31 @@ def late(kind: Kind, rows: Rows) -> Mask | None:
     return out if out.any() else None
 
 
+def expires(current: Current, most: int) -> int:
+    """When the first window will have been open for ``most``; at once where one is over."""
+    if current.ended:
+        return UNKNOWN
+    first = int(current.start.min()) if most else FAR
+    return FAR if first == FAR else first + most
+
+
 def still_open(current: Current, most: int) -> Times:
     """Where open windows end, as far as can be said: at their bound, or after their last row."""
     ends: Times = current.start + most if most else just_after(current.last)
     return ends
+
+
+def leaving(kind: Kind, current: Current, most: int) -> Iterator[Closed]:
+    """The windows that are over by now, and all that are open where the stream has ended."""
+    slots = np.flatnonzero(current.cell)
+    if most:
+        current.expire(slots, most, kind.mark(slots))
+        slots = np.flatnonzero(current.cell)
+    ended = finished(kind, slots)
+    if len(ended):
+        current.end(ended, just_after(current.last[ended]))
+    yield from current.leaving()
+    kind.due = expires(current, most)
 
 
 def finished(kind: Kind, slots: Numbers) -> Numbers:

@@ -85,6 +85,18 @@ class Sessions(Kind):
             self.pool.give_back(gone)
         self._set_due()
 
+    def so_far(self, touched: Mask) -> Iterator[Closed]:
+        """The sessions that have not ended."""
+        chains = self._chains
+        chains.fit(0)
+        open_ = np.flatnonzero((chains.end < NEVER) & (chains.end > self.watermark))
+        open_ = open_[touched[open_]]
+        open_ = open_[np.lexsort((chains.slot[open_], chains.start[open_]))]
+        for begin in range(0, len(open_), _AT_ONCE):
+            some = open_[begin : begin + _AT_ONCE]
+            state = self.pool.cells.take(some)
+            yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
+
     def used(self, slots: int) -> Mask:
         """Slots with a session."""
         return self._chains.used(slots)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgestream.window.grid import Grid
-from edgestream.window.kind import FAR, UNKNOWN, Mask, Times
+from edgestream.window.kind import UNKNOWN, Mask, Times
 from edgestream.window.lookup import Numbers
 
 
@@ -30,15 +30,12 @@ class Silent:
         """The bytes held."""
         return int(self._last.nbytes)
 
-    def windows(self, grid: Grid, live: Times, late: Times, first: int, last: int) -> Times:
-        """The windows from first to last that have rows, or in which some key is missed.
+    def windows(self, grid: Grid, live: Times, late: Times, low: int, high: int) -> Times:
+        """The windows that have just ended, and have rows or miss a key.
 
-        ``live`` have rows, ``late`` are those before that have more now.
-
-        The end of a stream is no silence: after the last row, nothing is missed then.
+        They begin from ``low`` on and before ``high``; ``live`` are those of them that have rows,
+        ``late`` those of before that have more now.
         """
-        if last >= grid.bounds(FAR).last:
-            last = int(live[-1]) if len(live) else first - 1
         known = self._last[self._last != UNKNOWN]
         newest = known[np.argmax(known) :][:1] if len(known) else known
         starts = np.unique(np.append(grid.starts(np.append(late, live)), newest))
@@ -47,12 +44,12 @@ class Silent:
         # Each stretch begins where a window has rows and is as long as keys are missed.
         begins = np.append(0, np.flatnonzero(np.diff(starts) > self._forget) + 1)
         ends = np.append(begins[1:], len(starts)) - 1
-        stretches = [
-            grid.between(low, high + self._forget)
-            for low, high in zip(starts[begins].tolist(), starts[ends].tolist(), strict=True)
-        ]
-        found = np.union1d(live, np.concatenate(stretches))
-        return found[(found >= first) & (found <= last)]
+        stretches = [live]
+        for first, last in zip(starts[begins].tolist(), starts[ends].tolist(), strict=True):
+            first, last = max(first, low), min(last + self._forget, high - 1)  # noqa: PLW2901
+            if first <= last:
+                stretches.append(grid.between(first, last))
+        return np.unique(np.concatenate(stretches))
 
     def choose(self, starts: Times, slots: Numbers, held: Mask) -> Mask:
         """Where windows × slots have no rows and are missed; windows come in their order."""

@@ -116,6 +116,7 @@ class _Session:
     key: Any
     rows: list[Row] = field(default_factory=list)
     changed: bool = True
+    shown: int = 0
 
     @property
     def start(self) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.window.reference import NEVER, SECOND, Result, Row
+from tests.window.reference import NEVER, SECOND, Result, Row, SessionReference
 
 MICRO = 1000
 ENDED = 2**63 - 1
@@ -240,10 +240,6 @@ class GlobalReference(InTime):
 
     def pass_(self, watermark: int) -> None:
         if watermark == ENDED:
-            for key, rows in self.rows.items():
-                last = max(row.time for row in rows)
-                end = (last // self.every + 1) * self.every
-                self.out.append(Result(0, end, key, list(rows)))
             self.rows = {}
 
     def changed(self) -> bool:
@@ -396,3 +392,36 @@ class GridReference:
             for key in held:
                 self.last[key] = start
         return out
+
+
+class EarlySessions(InTime):
+    """Sessions that leave early as well; rows before the watermark may still join one."""
+
+    def __init__(self, gap: int, every: int) -> None:
+        super().__init__(every)
+        self.inner = SessionReference(gap, 0, 0)
+        self.dirty = False
+
+    def process(self, row: Row) -> bool:
+        if row.time >= self.watermark:
+            return super().process(row)
+        taken = self.inner.process(row)
+        self.dirty |= taken
+        return taken
+
+    def take(self, row: Row) -> None:
+        self.inner.process(row)
+        self.dirty = True
+
+    def pass_(self, watermark: int) -> None:
+        self.out += self.inner.advance(watermark)
+
+    def changed(self) -> bool:
+        return self.dirty
+
+    def early(self, at: int) -> None:
+        for one in self.inner.sessions:
+            if one.shown != len(one.rows):
+                one.shown = len(one.rows)
+                self.out.append(Result(one.start, self.inner.end(one), one.key, list(one.rows)))
+        self.dirty = False

@@ -15,6 +15,7 @@ from tests.window.reference import SECOND, Result, aggregates, scale
 from tests.window.reference_kinds import (
     BetweenReference,
     CountReference,
+    EarlySessions,
     GlobalReference,
     GridReference,
     RecountReference,
@@ -79,6 +80,10 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
     "until, bounded, early": (
         {"closes": OFF, "max": "7s", "emit_every": "3s"},
         lambda: BetweenReference(None, closes, 7 * S, 3 * S),
+    ),
+    "session early": (
+        {"session": "5s", "emit_every": "3s"},
+        lambda: EarlySessions(5 * S, 3 * S),
     ),
     "global": ({"global_": True, "emit_every": "10s"}, lambda: GlobalReference(10 * S)),
     "tumbling early": (
