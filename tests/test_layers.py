@@ -61,7 +61,7 @@ WAIVERS = {
     "edgestream.store.store:Store": "one method for each thing the runtime asks of the file",
     "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",
     "edgestream.window.between:Between": "eight of its methods are the contract of a window kind",
-    "edgestream.window.blocks:Blocks": "one structure whose arrays are kept in step by every method",
+    "edgestream.window.blocks:Blocks": "arrays kept in step by every method",
     "edgestream.window.counted:Counted": "eight of its methods are the contract of a window kind",
     "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",
     "edgestream.window.recounted:Recounted": "as Counted, for windows that begin at every k-th row",
