@@ -1,4 +1,8 @@
-"""What holds for all tests."""
+"""What holds for all tests.
+
+Hypothesis draws the same examples in every run, so that a run says something about the change it
+was made for. ``--hypothesis-profile=explore`` draws new ones.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

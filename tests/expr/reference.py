@@ -84,7 +84,8 @@ def show(x):
     if isinstance(x, bool):
         return "true" if x else "false"
     if isinstance(x, datetime):
-        return x.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        text = x.astimezone(UTC).isoformat().replace("+00:00", "")
+        return (text.rstrip("0").rstrip(".") if "." in text else text) + "Z"
     if isinstance(x, float) and abs(x) < 1e15 and x == int(x):
         return str(int(x))
     return x if isinstance(x, str) else repr(x)

@@ -104,7 +104,7 @@ def _flags(numbers, texts, flags):
     anything = st.one_of(numbers, texts, flags, st.just("t"))
     return st.one_of(
         flags,
-        _join("(0.0 + {} {} {})", numbers, compare, numbers),
+        _join("(0.0 + {} {} 0.0 + {})", numbers, compare, numbers),
         _join("(upper({}) {} {})", texts, compare, texts),
         _join("({} {} {})", flags, st.sampled_from(["and", "or"]), flags),
         _join("(not {})", flags),
