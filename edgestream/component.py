@@ -219,6 +219,13 @@ class Source(Component):
     def recall(self, blocks: Iterable[bytes]) -> None:
         """Before ``open``: the journalled blocks that the other side may send again."""
 
+    def stop(self) -> bool:
+        """Read no more: `batches` gives what was read already, and ends.
+
+        False: there is nothing that could be lost, `batches` is simply left.
+        """
+        return False
+
     def total(self) -> tuple[int, int] | None:
         """(done, all) of a bounded source in any unit, for a progress bar."""
         return None

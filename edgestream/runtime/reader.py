@@ -59,6 +59,7 @@ class Reader:
         self._pending_bytes = 0
         self._room = asyncio.Event()
         self._broken: BaseException | None = None
+        self._stopping = False
 
     async def run(self) -> None:
         """Read until the source ends or the task is cancelled; raises `Fatal`, `StoreError`."""
@@ -69,6 +70,9 @@ class Reader:
                 await self._open()
                 opened = self._ctx.clock.monotonic()
                 await self._read()
+                if self._stopping:
+                    await self.settled()
+                    return
                 self.status.change("ended")
                 await self._inbox.put(Ended(self.name))
                 return
@@ -80,6 +84,8 @@ class Reader:
                 raise missing_package(self.source, error) from error
             finally:
                 await self.source.close()
+            if self._stopping:
+                return
             await backoff.wait()
 
     def durable(self, opening: int, index: int) -> None:
@@ -87,6 +93,11 @@ class Reader:
         if opening == self._opening and index > self._durable:
             self._durable = index
             self._acknowledge.set()
+
+    def stop(self) -> bool:
+        """Read no more; whether `run` ends by itself, once it has handed on what was read."""
+        self._stopping = True
+        return self.source.stop()
 
     async def settled(self) -> None:
         """Wait until everything given so far is journalled and acknowledged."""

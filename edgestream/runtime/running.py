@@ -33,6 +33,8 @@ from edgestream.store.store import Store
 from edgestream.store.tables import Resume
 
 TICK = SECOND // 10
+ENDING = 2.0
+"""Seconds in which sources hand on what they have read when the pipeline is stopped."""
 ENOUGH = 100
 """Rows after which a column that never came is worth a warning."""
 
@@ -172,6 +174,13 @@ class Running:
     async def _wait_for_stop(self, task: Task) -> None:
         await self._stopping.wait()
         self.state = "stopping"
+        ending = [
+            reading
+            for reader, reading in zip(self.readers.values(), self._reading, strict=True)
+            if reader.stop()
+        ]
+        if ending:
+            await asyncio.wait(ending, timeout=ENDING)
         for reader in self.readers.values():
             with contextlib.suppress(EdgestreamError):  # it is going away
                 await reader.settled()

@@ -32,6 +32,7 @@ class Port:
         self.path = path
         self._speed: int = getattr(termios, f"B{baud}")
         self._fd = -1
+        self._came = asyncio.Event()
 
     def open(self) -> None:
         """Open, lock and set up the port."""
@@ -47,13 +48,13 @@ class Port:
             raise _explained(self.path, error) from error
 
     async def ready(self, seconds: float) -> bool:
-        """Wait for something to read; False after ``seconds`` without."""
+        """Wait for something to read, or for `wake`; False after ``seconds`` without."""
         loop = asyncio.get_running_loop()
-        came = asyncio.Event()
-        loop.add_reader(self._fd, came.set)
+        self._came.clear()
+        loop.add_reader(self._fd, self._came.set)
         try:
             async with asyncio.timeout(seconds):
-                await came.wait()
+                await self._came.wait()
         except TimeoutError:
             # Some hubs drop a device without hanging up its port: look whether it is there.
             if not self._is_there():
@@ -62,6 +63,10 @@ class Port:
         finally:
             loop.remove_reader(self._fd)
         return True
+
+    def wake(self) -> None:
+        """Let `ready` come back at once, as if there were something to read."""
+        self._came.set()
 
     def read(self) -> bytes:
         """All that has come, perhaps nothing."""

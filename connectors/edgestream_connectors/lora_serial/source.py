@@ -96,6 +96,7 @@ class LoraSerial(es.Source):
     _parser: Parser = es.state(RylrParser)
     _counted: int = es.state(int)
     _early: list[Frame] = es.state(list)
+    _stopped: bool = es.state(bool)
 
     def check(self) -> None:
         """Hold the settings against each other and against what a port can do."""
@@ -133,6 +134,7 @@ class LoraSerial(es.Source):
         self._ctx = ctx
         self._parser = self._new_parser()
         self._counted = 0
+        self._stopped = False
         self._port = Port(self.port, self.baud)
         self._port.open()
         if self.modem == "rylr":
@@ -147,7 +149,7 @@ class LoraSerial(es.Source):
         if self._early:
             early, self._early = self._early, []
             yield self._payloads(early)
-        while True:
+        while not self._stopped:
             try:
                 events = await self._events()
             except es.Disconnected:
@@ -169,6 +171,13 @@ class LoraSerial(es.Source):
         else:
             frames = _frames(RylrParser().receive(raw))
         return self._packed(frames, received)
+
+    def stop(self) -> bool:
+        """Hand on what has come, and what comes within the linger."""
+        self._stopped = True
+        if self._port is not None:
+            self._port.wake()
+        return self._port is not None
 
     async def close(self) -> None:
         """Let go of the port."""
