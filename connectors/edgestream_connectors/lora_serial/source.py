@@ -132,7 +132,8 @@ class LoraSerial(es.Source):
     async def open(self, ctx: es.Context, resume: es.Position | None) -> None:
         """Open the port and set up the modem."""
         self._ctx = ctx
-        self._parser = self._new_parser()
+        rylr = self.modem == "rylr"
+        self._parser = RylrParser() if rylr else LineParser(es.nbytes(self.max_line))
         self._counted = 0
         self._stopped = False
         self._port = Port(self.port, self.baud)
@@ -217,9 +218,6 @@ class LoraSerial(es.Source):
         self._counted = self._parser.damaged
         if new and self._ctx is not None:
             self._ctx.metrics.add("damaged", new)
-
-    def _new_parser(self) -> Parser:
-        return RylrParser() if self.modem == "rylr" else LineParser(es.nbytes(self.max_line))
 
     def _settings(self) -> dict[str, str]:
         """AT names with their values, as the modem writes them."""
