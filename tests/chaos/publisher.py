@@ -1,0 +1,125 @@
+"""Publishes the readings of simulated devices with QoS 1 until told to stop, and says how many.
+
+SIGTERM ends it: the last rows are acknowledged first, then comes a reading of the device ``end``
+from later on, which lets the watermark close every window. Standard output is one JSON object.
+A chunk during which the connection broke is sent again: ``repeated`` says which rows those are.
+
+    python -m tests.chaos.publisher --url mqtt://localhost:1883 --devices 50 --rate 1500
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import time
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from edgestream import Batch, Disconnected, MqttSink, Strings
+from edgestream.batch import Dictionary
+from edgestream.cli.simulate import readings
+from edgestream.sources.signals import Fleet
+from edgestream.testing import context
+
+SECOND = 1_000_000_000
+TICK = 0.02
+MOST = 2_000
+"""Rows in one chunk."""
+AHEAD = 10 * SECOND
+"""The last reading is so much later than the others."""
+END = "end"
+
+
+@dataclass(slots=True)
+class Sent:
+    """How many readings the broker has taken, and which of them perhaps twice."""
+
+    sent: int = 0
+    repeated: list[tuple[int, int]] = field(default_factory=list)
+
+
+def fleet_of(devices: int, rate: int, start: int, seed: int) -> Fleet:
+    """The rows that are published: row i is the same everywhere."""
+    return Fleet(devices, start, SECOND // rate, seed)
+
+
+class Publisher:
+    """One connection to the broker, made again when it breaks."""
+
+    def __init__(self, url: str, fleet: Fleet, rate: int) -> None:
+        self.told = Sent()
+        self._sink = MqttSink(url=url, topic="sensors/{device}/telemetry", qos=1)
+        self._fleet = fleet
+        self._rate = rate
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Publish until `stop`."""
+        await self._connect()
+        began = time.monotonic()
+        while not self._stop.is_set():
+            due = int((time.monotonic() - began) * self._rate) - self.told.sent
+            if due > 0:
+                count = min(due, MOST)
+                await self._publish(self._fleet.rows(self.told.sent, count))
+                self.told.sent += count
+            if due < MOST:
+                await asyncio.sleep(TICK)
+        await self._publish(self._last())
+        await self._sink.close()
+
+    def _last(self) -> Batch:
+        rows = self._fleet.rows(self.told.sent, 1)
+        name = Strings(np.zeros(1, np.int32), Dictionary([END]))
+        late = rows.with_columns(device=name)
+        return Batch(late.columns, late.times + AHEAD)
+
+    async def _publish(self, rows: Batch) -> None:
+        batch = readings(rows)
+        while True:
+            try:
+                await self._sink.write(batch)
+                await self._sink.flush(None)
+            except Disconnected:
+                self.told.repeated.append((self.told.sent, len(batch)))
+                await self._sink.close()
+                await self._connect()
+            else:
+                return
+
+    async def _connect(self) -> None:
+        while True:
+            try:
+                await self._sink.open(context("publisher"))
+            except Disconnected:
+                await self._sink.close()
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--devices", type=int, default=50)
+    parser.add_argument("--rate", type=int, default=1_500)
+    parser.add_argument("--start", type=int, default=0, help="event time of the first, in ns")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    start = given.start or time.time_ns()
+    publisher = Publisher(
+        given.url, fleet_of(given.devices, given.rate, start, given.seed), given.rate
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, publisher.stop)
+    await publisher.run()
+    print(json.dumps(asdict(publisher.told)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,94 @@
+"""The worker with something done to it: the runtime itself knows nothing of chaos.
+
+Run as ``python -m tests.chaos.worker '{"slow": 20, "die": "commit.before", "at": 3}' worker …``:
+
+- ``slow``: milliseconds of sleep before each commit of the state file (a fast disk hides bugs)
+- ``mark``: a file that says when the first message was acknowledged, in monotonic ns
+- ``die``, ``at``: SIGKILL at the ``at``-th passage of a named point (`tests.chaos.points`)
+- ``mutant``: a deliberate mistake in the code of delivery (`tests.chaos.mutants`)
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sqlite3
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgestream.cli import main
+from edgestream.store.thread import StoreThread
+from edgestream_connectors.mqtt.client import Client
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is done to the worker."""
+
+    slow: float = 0
+    mark: str = ""
+    die: str = ""
+    at: int = 1
+    mutant: str = ""
+
+    def command(self) -> list[str]:
+        """What starts a worker so, followed by ``worker …``."""
+        return [sys.executable, "-m", "tests.chaos.worker", json.dumps(asdict(self))]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which ``tests`` can be imported from any folder."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "connectors")))}
+
+
+def slow_down(milliseconds: float) -> None:
+    """Sleep before each commit of the state file."""
+    commit = StoreThread._commit
+
+    def delayed(self: StoreThread, connection: sqlite3.Connection, group: list[Any]) -> None:
+        time.sleep(milliseconds / 1000)
+        commit(self, connection, group)
+
+    StoreThread._commit = delayed  # type: ignore[method-assign]
+
+
+def mark_first(path: Path) -> None:
+    """Write down when the first messages were acknowledged."""
+    release = Client.release
+
+    @functools.wraps(release)
+    def marked(self: Client, size: int) -> None:
+        Client.release = release  # type: ignore[method-assign]
+        release(self, size)
+        new = path.with_suffix(".new")
+        new.write_text(str(time.monotonic_ns()))
+        new.replace(path)
+
+    Client.release = marked  # type: ignore[method-assign]
+
+
+def prepare(settings: Settings) -> None:
+    """Do to this process what the settings say."""
+    if settings.mutant:
+        from tests.chaos.mutants import MUTANTS  # noqa: PLC0415 - a plain worker starts quickly
+
+        MUTANTS[settings.mutant].apply()
+    if settings.slow:
+        slow_down(settings.slow)
+    if settings.mark:
+        mark_first(Path(settings.mark))
+    if settings.die:
+        from tests.chaos.points import POINTS  # noqa: PLC0415
+
+        POINTS[settings.die].arm(settings.at)
+
+
+if __name__ == "__main__":
+    prepare(Settings(**json.loads(sys.argv[1])))
+    main(sys.argv[2:])
