@@ -43,8 +43,12 @@ class Settings:
 
 
 def environment() -> dict[str, str]:
-    """The environment in which ``tests`` can be imported from any folder."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "connectors")))}
+    """The environment in which ``tests`` can be imported from any folder.
+
+    Bytecode is kept, as of an installed package: without it a start takes 0.15 s more.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "connectors")))}
 
 
 def slow_down(milliseconds: float) -> None:
