@@ -127,3 +127,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if candidates and len(candidates) <= 12:
         return "known: " + ", ".join(candidates)
     return ""
+
+
+def printable(text: str) -> str:
+    r"""Text without signs that could command a terminal or begin a line: they become ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)

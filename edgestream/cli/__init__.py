@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edgestream._version import __version__
-from edgestream.errors import EXIT_USAGE, ConfigError, EdgestreamError
+from edgestream.errors import EXIT_USAGE, ConfigError, EdgestreamError, printable
 
 COMMANDS = {
     "check": "Find every problem of pipeline files without running them.",
@@ -80,10 +80,10 @@ def main(argv: Sequence[str] | None = None) -> Any:
         sys.exit(EXIT_USAGE)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(str(problem), err=True)
+            click.echo(printable(str(problem)), err=True)
         sys.exit(error.exit_code)
     except EdgestreamError as error:
-        click.echo(f"edgestream: {error}", err=True)
+        click.echo(printable(f"edgestream: {error}"), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

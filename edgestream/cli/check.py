@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgestream.cli.load import allowed_modules, load_all
-from edgestream.errors import EXIT_CONFIG, Problem
+from edgestream.errors import EXIT_CONFIG, Problem, printable
 
 
 @click.command("check")
@@ -33,7 +33,7 @@ def command(paths: tuple[Path, ...], modules: tuple[str, ...], output: str) -> i
         click.echo(json.dumps([describe(problem) for problem in problems], indent=2))
     else:
         for problem in problems:
-            click.echo(str(problem), err=True)
+            click.echo(printable(str(problem)), err=True)
         if not problems:
             click.echo(f"{len(specs)} pipeline{'s' * (len(specs) != 1)} without problems")
     return EXIT_CONFIG if problems else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def command(
     Example:  edgestream worker pipelines/weather.yaml --http 127.0.0.1:8080
     """
     set_up_logging(log_level, log_format)
+    leave_no_core()
     allowed = allowed_modules(modules)
     specs = load_specs(paths, allowed, tests=False)
     folder = state_dir or default_folder()
@@ -85,6 +87,11 @@ def command(
     host, port = parse_address(address)
     settings = Settings(folder, host, port, token_from_environment(), grace, allowed)
     return asyncio.run(run_worker(Worker(specs, settings)))
+
+
+def leave_no_core() -> None:
+    """Let a crash of the interpreter write no image of its memory, which holds the secrets."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 async def run_worker(worker: Worker) -> int:

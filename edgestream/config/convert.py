@@ -208,7 +208,7 @@ def _secret(value: Any) -> Secret:
     if isinstance(value, str) and "${" in value.replace("$${", ""):
         if re.search(r"\$\{\w+:-[^}]", value):
             raise ValueError("a secret is not written here, not even as a default")
-        return Secret(resolve(value), str(value))
+        return Secret.template(str(value))
     raise ValueError("a secret is not written here; use ${VARIABLE} or ${file:/run/secrets/name}")
 
 

@@ -6,8 +6,12 @@ In a class, a field is annotated `Duration` or `Size`; after construction it alw
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +37,7 @@ _SIZES = {
 }
 _QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)")
 _MAX = 2**63 - 1
+_log = logging.getLogger("edgestream")
 
 
 class Nanos(int):
@@ -103,11 +108,15 @@ def _quantity(text: str, units: dict[str, int], wanted: str) -> int:
 class Secret:
     """A value that never appears in a log, an error or a page: ``reveal()`` is the only way in."""
 
-    __slots__ = ("_value", "origin")
+    __slots__ = ("_read", "_value", "origin")
 
-    def __init__(self, value: str, origin: str) -> None:
-        """Hold ``value``; ``origin`` says where it came from (``${VAR}``)."""
+    def __init__(self, value: str, origin: str, read: Callable[[], str] | None = None) -> None:
+        """Hold ``value``; ``origin`` says where it came from (``${VAR}``).
+
+        ``read`` gives the value as it is now, or raises ValueError.
+        """
         self._value = value
+        self._read = read
         self.origin = origin
 
     @classmethod
@@ -118,10 +127,30 @@ class Secret:
     @classmethod
     def file(cls, path: str) -> Secret:
         """The text of a file without its last newline; raises ValueError if unreadable."""
-        return cls(read_file(path), f"${{file:{path}}}")
+        return cls.template(f"${{file:{path}}}")
+
+    @classmethod
+    def template(cls, text: str) -> Secret:
+        """What ``${VAR}`` and ``${file:…}`` in a text stand for; raises ValueError as `resolve`.
+
+        A file that other users may read is warned of.
+        """
+        files = [match["file"] for match in _VARIABLE.finditer(text) if match["file"]]
+        value = resolve(text)
+        for path in files:
+            _warn_where_open(path)
+        return cls(value, text, functools.partial(resolve, text) if files else None)
 
     def reveal(self) -> str:
-        """The secret itself."""
+        """The secret itself; one from a file as the file is now, so that it can be rotated.
+
+        While the file cannot be read, the value before stays, and a warning says so.
+        """
+        if self._read is not None:
+            try:
+                self._value = self._read()
+            except ValueError as error:
+                _log.warning("%s; the value read before is used", error)
         return self._value
 
     def __repr__(self) -> str:
@@ -197,3 +226,14 @@ def read_file(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ValueError(f"cannot read ${{file:{path}}}: {reason}") from error
+
+
+def _warn_where_open(path: str) -> None:
+    mode = stat.S_IMODE(Path(path).stat().st_mode)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        _log.warning(
+            "${file:%s} is open to every user of this machine (mode %04o): chmod 600 it, or set "
+            "defaultMode: 0400 where Kubernetes mounts it",
+            path,
+            mode,
+        )

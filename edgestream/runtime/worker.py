@@ -94,7 +94,8 @@ class Worker:
             try:
                 await running.run(self._settings.grace)
             except EdgestreamError as error:
-                log.error("%s: %s", running.spec.name, error)
+                for line in str(error).splitlines():
+                    log.error("%s: %s", running.spec.name, line)
                 return error.exit_code
             except Exception:
                 log.exception("%s: stopped by a bug", running.spec.name)

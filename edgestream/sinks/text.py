@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgestream.batch import Batch, Column, Strings
+from edgestream.errors import printable
 from edgestream.sinks.cells import broken_text, cells, has_surrogate, without_columns
 
 
@@ -88,10 +89,3 @@ def _shown(column: Column) -> list[str]:
     if column.dtype.kind == "b":
         return ["yes" if value else "no" for value in column.tolist()]
     return ["-" if value is None else str(value) for value in cells(column)]
-
-
-def printable(text: str) -> str:
-    """Text without signs that could command a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)

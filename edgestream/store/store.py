@@ -41,7 +41,7 @@ class Store:
         """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`."""
         store = cls(folder / f"{pipeline}.db")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             refused = StoreError(f"cannot create the state folder {folder}: {error.strerror}")
             refused.exit_code = EXIT_PERMISSION

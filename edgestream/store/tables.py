@@ -16,7 +16,7 @@ from typing import Any
 from edgestream.batch import Batch
 from edgestream.component import State
 from edgestream.errors import StoreError
-from edgestream.packing import decode_batch, decode_state, encode_batch, encode_state
+from edgestream.packing import decode_batch, decode_state, encode_batch, encode_state, inflate
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -43,6 +43,8 @@ TAIL_NANOS = 120_000_000_000
 """What was acknowledged longer before the newest message than this has reached the broker: a dead
 connection is noticed within one and a half keep-alives."""
 MAX_DEAD_LETTERS = 100_000
+MOST_RAW = 1 << 30
+"""A journalled block unpacks to no more."""
 _COMPRESS_FROM = 1024
 
 
@@ -101,7 +103,7 @@ def blocks(connection: sqlite3.Connection, after: int, limit: int = -1) -> list[
         (after, limit),
     )
     return [
-        JournalRow(seq, source, n, received, zlib.decompress(data) if codec else data)
+        JournalRow(seq, source, n, received, inflate(data, MOST_RAW) if codec else data)
         for seq, source, n, received, codec, data in rows
     ]
 
@@ -215,6 +217,7 @@ def load(connection: sqlite3.Connection) -> Resume:
         "SELECT epoch, cut FROM checkpoints ORDER BY epoch DESC"
     ).fetchall():
         try:
+            positions, meta, last = _read_cut(epoch, text)
             states = {
                 step: decode_state(data)
                 for step, data in connection.execute(
@@ -224,11 +227,20 @@ def load(connection: sqlite3.Connection) -> Resume:
         except StoreError as error:
             damaged = error
             continue
-        cut = json.loads(text)
-        last = max([last_seq, *(int(p.get("seq", 0)) for p in cut["positions"].values())])
         newest = connection.execute("SELECT max(epoch) FROM checkpoints").fetchone()[0]
-        return Resume(store, newest, last, cut["positions"], cut["meta"], states, tops, sizes)
+        return Resume(store, newest, max(last_seq, last), positions, meta, states, tops, sizes)
     if damaged is not None:
         damaged.exit_code = 78
         raise damaged
     return Resume(store, 0, last_seq, {}, {}, {}, tops, sizes)
+
+
+def _read_cut(epoch: int, text: str) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Positions, meta and the last journal number of a checkpoint; raises `StoreError`."""
+    try:
+        cut = json.loads(text)
+        positions, meta = dict(cut["positions"]), dict(cut["meta"])
+        last = max((int(position.get("seq", 0)) for position in positions.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"checkpoint {epoch} is damaged: {error}") from error
+    return positions, meta, last

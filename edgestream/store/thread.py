@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgestream.errors import StoreError
+from edgestream.store.private import private
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -136,6 +137,7 @@ def _set_error(futures: list[asyncio.Future[Any]], error: StoreError) -> None:
 
 
 def _connect(path: Path, schema: str) -> sqlite3.Connection:
+    private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         for pragma in _PRAGMAS:
