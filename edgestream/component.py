@@ -321,6 +321,13 @@ class Sink(Component):
     def accepts(self, schema: Schema, keys: Sequence[str]) -> None:
         """At load: raise `ConfigError` where rows of this shape cannot be written."""
 
+    def overwrites(self, keys: Sequence[str]) -> bool:
+        """Whether writing rows with these keys again leaves what was there, tokens apart.
+
+        Asked before rows are made again from an older checkpoint because the newest is damaged.
+        """
+        return self.delivery == "idempotent"
+
     @abstractmethod
     async def open(self, ctx: Context) -> Token | None:
         """Connect; a transactional sink returns the last token it committed for ``ctx.id``."""

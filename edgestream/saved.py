@@ -7,6 +7,8 @@ there is refused, never dropped in silence.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 
@@ -49,6 +51,20 @@ def restore(graph: Graph, states: Mapping[str, State]) -> None:
     for name, entry in codecs.items():
         if name in states:
             graph.entries[entry].codec.restore(states[name])
+
+
+def topology(graph: Graph) -> str:
+    """A fingerprint of what feeds what: names, kinds and connections, not settings."""
+    parts = {
+        "sources": {name: entry.component.about.name for name, entry in graph.entries.items()},
+        "steps": {
+            node.id: [node.operator.about.name, node.inputs] for node in graph.nodes.values()
+        },
+        "sinks": {
+            name: [exit_.component.about.name, exit_.inputs] for name, exit_ in graph.exits.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _names(graph: Graph) -> dict[str, Node]:

@@ -14,6 +14,7 @@ from edgestream.cli.load import allowed_modules, load_specs
 from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
 from edgestream.config.values import Secret
+from edgestream.runtime.recovery import CHOICES, Choice
 from edgestream.runtime.worker import Settings, Worker
 from edgestream.store.lock import Lock
 from edgestream.store.store import state_dir
@@ -51,6 +52,11 @@ from edgestream.store.store import state_dir
 )
 @click.option("--fresh", is_flag=True, help="Forget earlier state: it is moved aside.")
 @click.option(
+    "--recover",
+    type=click.Choice(list(CHOICES)),
+    help="What to start from where a checkpoint is damaged; otherwise without effect.",
+)
+@click.option(
     "--log-level",
     default="info",
     show_default=True,
@@ -66,6 +72,7 @@ def command(
     modules: tuple[str, ...],
     grace: float,
     fresh: bool,
+    recover: Choice | None,
     log_level: str,
     log_format: str,
 ) -> int:
@@ -85,7 +92,7 @@ def command(
     if fresh:
         move_aside(folder, [spec.name for spec in specs])
     host, port = parse_address(address)
-    settings = Settings(folder, host, port, token_from_environment(), grace, allowed)
+    settings = Settings(folder, host, port, token_from_environment(), grace, allowed, recover)
     return asyncio.run(run_worker(Worker(specs, settings)))
 
 

@@ -24,13 +24,14 @@ from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.reader import Reader, sequence_after
+from edgestream.runtime.recovery import Choice, recovered
 from edgestream.runtime.refresh import Refresher
 from edgestream.runtime.status import PipelineState, StepStatus
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
 from edgestream.spec import Delivery, PipelineSpec
+from edgestream.store.checkpoints import Resume
 from edgestream.store.store import Store
-from edgestream.store.tables import Resume
 
 TICK = SECOND // 10
 ENDING = 2.0
@@ -43,7 +44,12 @@ class Running:
     """A pipeline from its start to its end."""
 
     def __init__(
-        self, spec: PipelineSpec, folder: Path, clock: Clock, allowed: Sequence[str] = ()
+        self,
+        spec: PipelineSpec,
+        folder: Path,
+        clock: Clock,
+        allowed: Sequence[str] = (),
+        recover: Choice | None = None,
     ) -> None:
         """Build the graph; raises `ConfigError`."""
         self.spec = spec
@@ -57,6 +63,7 @@ class Running:
         self.writers: dict[str, Writer] = {}
         self.task: Task | None = None
         self._folder = folder
+        self._recover = recover
         self._clock = clock
         self._inbox = Inbox()
         self._reading: list[asyncio.Task[None]] = []
@@ -79,7 +86,7 @@ class Running:
         self._stopping.set()
 
     async def _run(self, store: Store, grace: float) -> None:
-        resume = await store.load()
+        resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
         task = self.task = self._assemble(store, resume)
         task.resume(resume)
         for name, writer in self.writers.items():

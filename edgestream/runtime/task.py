@@ -29,9 +29,10 @@ from edgestream.runtime.inbox import Ended, Inbox, Item
 from edgestream.runtime.pace import Pace
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.writer import Writer
-from edgestream.saved import snapshot
+from edgestream.saved import snapshot, topology
+from edgestream.store.checkpoints import Resume
 from edgestream.store.store import Store
-from edgestream.store.tables import Cut, DeadLetter, Resume
+from edgestream.store.tables import Cut, DeadLetter
 
 SOON = SECOND // 10
 """Rows for a sink wait no longer than this for a checkpoint, unless checkpoints are slow."""
@@ -69,6 +70,7 @@ class Task:
         self._every = nanos(graph.spec.checkpoint)
         self._pace = Pace(graph.entries, clock)
         self._epoch = 0
+        self._topology = topology(graph)
         self._positions: dict[str, Position] = {}
         self._processed: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, int] = {}
@@ -253,6 +255,7 @@ class Task:
             outbox=outgoing,
             delivered={name: writer.sent for name, writer in self._writers.items()},
             dead_letters=self._letters,
+            topology=self._topology,
         )
         processed = dict(self._processed)
         self._outgoing, self._letters, self._changed = {}, [], False

@@ -19,6 +19,7 @@ from edgestream.clock import Clock, SystemClock
 from edgestream.config.values import Secret
 from edgestream.errors import EXIT_BUG, EXIT_OK, EdgestreamError
 from edgestream.runtime.backoff import Backoff
+from edgestream.runtime.recovery import Choice
 from edgestream.runtime.running import Running
 from edgestream.runtime.view import WorkerView
 from edgestream.spec import PipelineSpec
@@ -37,6 +38,7 @@ class Settings:
     token: Secret | None = None
     grace: float = 25.0
     allowed: tuple[str, ...] = ()
+    recover: Choice | None = None
 
 
 class Worker:
@@ -53,7 +55,8 @@ class Worker:
         self.running = [self._make(spec) for spec in specs]
 
     def _make(self, spec: PipelineSpec) -> Running:
-        return Running(spec, self._settings.folder, self._clock, self._settings.allowed)
+        given = self._settings
+        return Running(spec, given.folder, self._clock, given.allowed, given.recover)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Run to the end; returns the exit code of the worst that happened."""

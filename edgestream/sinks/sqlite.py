@@ -91,6 +91,10 @@ class Sqlite(Sink):
             hint = "rename one of them"
             raise ConfigError(Problem(f"two columns are called {twice[0]!r} here", (), hint))
 
+    def overwrites(self, keys: Sequence[str]) -> bool:
+        """Rows with keys replace themselves."""
+        return bool(keys) and self.mode != "append"
+
     async def open(self, ctx: Context) -> Token | None:
         """Open or create the file; the last token committed for this sink."""
         from edgestream.sinks.sqlite_session import Session  # noqa: PLC0415

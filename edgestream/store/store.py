@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgestream.batch import Batch
 from edgestream.errors import EXIT_PERMISSION, StoreError
-from edgestream.store import tables
+from edgestream.store import checkpoints, tables
+from edgestream.store.checkpoints import Resume
 from edgestream.store.lock import Lock
-from edgestream.store.tables import Cut, DeadLetter, JournalRow, Resume
+from edgestream.store.tables import Cut, DeadLetter, JournalRow
 from edgestream.store.thread import StoreThread
 
 
@@ -47,7 +49,7 @@ class Store:
             refused.exit_code = EXIT_PERMISSION
             raise refused from error
         store._lock = Lock(folder / f"{pipeline}.lock")
-        store._thread = StoreThread(store.path, tables.SCHEMA)
+        store._thread = StoreThread(store.path)
         try:
             await store._thread.start()
         except StoreError:
@@ -62,7 +64,7 @@ class Store:
 
     async def load(self) -> Resume:
         """What to start from."""
-        return await self._running.submit(tables.load)
+        return await self._running.submit(checkpoints.load)
 
     def append(self, row: JournalRow, *, awaited: bool = True) -> asyncio.Future[None]:
         """Journal a block; done when it is on disk (not ``awaited``: and `settle` was called)."""
@@ -85,11 +87,23 @@ class Store:
 
     def save(self, cut: Cut) -> asyncio.Future[None]:
         """Write a checkpoint in one transaction."""
-        return self._running.submit(functools.partial(tables.save, cut=cut))
+        return self._running.submit(functools.partial(checkpoints.save, cut=cut))
+
+    async def go_back(self, resume: Resume) -> Resume:
+        """Go on from an older generation, `Resume.damaged` ones being dropped."""
+        await self._running.submit(functools.partial(checkpoints.go_back, resume=resume))
+        return await self.load()
+
+    async def start_over(self, positions: Mapping[str, Any], at: int) -> Resume:
+        """Begin again without state, after ``positions`` of the journal."""
+        await self._running.submit(
+            functools.partial(checkpoints.start_over, positions=positions, at=at)
+        )
+        return await self.load()
 
     async def forget_checkpoints(self) -> None:
         """Drop all checkpoints."""
-        await self._running.submit(tables.forget_checkpoints)
+        await self._running.submit(checkpoints.forget_checkpoints)
 
     def delivered(self, sink: str, seq: int) -> asyncio.Future[None]:
         """Forget what a sink has made durable."""

@@ -19,32 +19,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgestream.errors import StoreError
-from edgestream.store.private import private
+from edgestream.store.opening import close, connect, damaged
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 Entry = tuple[Work, asyncio.Future[Any], bool]
 
-_PRAGMAS = (
-    "PRAGMA page_size=4096",
-    "PRAGMA auto_vacuum=NONE",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA secure_delete=OFF",
-    "PRAGMA wal_autocheckpoint=4000",
-    "PRAGMA journal_size_limit=67108864",
-    "PRAGMA cache_size=-2000",
-    "PRAGMA temp_store=MEMORY",
-)
-
 
 class StoreThread:
     """Runs functions of a connection in one thread, grouped into commits."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path) -> None:
         """Prepare for ``path``; nothing is opened yet."""
         self._path = path
-        self._schema = schema
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._done: deque[tuple[list[asyncio.Future[Any]], list[Any]]] = deque()
@@ -84,7 +71,7 @@ class StoreThread:
 
     def _run(self) -> None:
         try:
-            connection = _connect(self._path, self._schema)
+            connection = connect(self._path)
         except (sqlite3.Error, StoreError) as error:
             self._tell(_set_error, [self._opened], _translate(error, self._path))
             return
@@ -96,7 +83,16 @@ class StoreThread:
                 group.append(self._queue.get())
             open_for_work = None not in group and self._failed is None
             self._commit(connection, [entry for entry in group if entry is not None])
-        connection.close()
+        self._close(connection)
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        if self._failed is not None:
+            connection.close()
+            return
+        try:
+            close(connection)
+        except sqlite3.Error:
+            connection.close()  # everything that was asked for is on disk; the next start checks
 
     def _commit(self, connection: sqlite3.Connection, group: list[Entry]) -> None:
         futures = [future for _, future, _ in group]
@@ -136,22 +132,6 @@ def _set_error(futures: list[asyncio.Future[Any]], error: StoreError) -> None:
             future.set_exception(error)
 
 
-def _connect(path: Path, schema: str) -> sqlite3.Connection:
-    private(path)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
-        connection.executescript(schema)
-        version = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        if version[0] != "1":
-            raise StoreError(f"{path} has format {version[0]}; this edgestream reads format 1")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _translate(error: Exception, path: Path) -> StoreError:
     if isinstance(error, StoreError):
         return error
@@ -162,10 +142,7 @@ def _translate(error: Exception, path: Path) -> StoreError:
             "(nothing acknowledged is lost)"
         )
     elif code.startswith("SQLITE_NOTADB") or code.startswith("SQLITE_CORRUPT"):
-        made = StoreError(
-            f"{path} is not a readable state file: {error}; move it away to start afresh"
-        )
-        made.exit_code = 78
+        made = damaged(path, error)
     elif isinstance(error, sqlite3.Error):
         made = StoreError(f"cannot write {path}: {error} ({code or 'SQLite'})")
     else:

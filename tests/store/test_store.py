@@ -97,34 +97,6 @@ async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:
     assert await store.waiting("sink", 0, 10) == []
 
 
-async def test_three_generations_are_kept_and_a_damaged_one_is_passed_over(store: Store) -> None:
-    for epoch in range(1, 6):
-        state = State(1, {}, {"n": np.array([epoch])})
-        await store.save(Cut(epoch, 0, {"source": {"seq": epoch}}, {}, {"step": state}))
-    other = sqlite3.connect(store.path)
-    assert other.execute("SELECT epoch FROM checkpoints ORDER BY 1").fetchall() == [
-        (3,),
-        (4,),
-        (5,),
-    ]
-    other.execute("UPDATE states SET data = x'00' WHERE epoch = 5")
-    other.commit()
-    resume = await store.load()
-    assert resume.states["step"].arrays["n"].tolist() == [4]
-    assert (resume.positions, resume.epoch) == ({"source": {"seq": 4}}, 5)
-
-
-async def test_nothing_readable_is_refused_with_78(store: Store) -> None:
-    await store.save(Cut(1, 0, {}, {}, {"step": State(1, {}, {})}))
-    other = sqlite3.connect(store.path)
-    other.execute("UPDATE states SET data = x'00'")
-    other.commit()
-    with pytest.raises(StoreError) as caught:
-        await store.load()
-    assert caught.value.exit_code == 78
-    await store.close()
-
-
 async def test_the_journal_goes_only_below_the_oldest_checkpoint(store: Store) -> None:
     old = 10 * tables.TAIL_NANOS
     for seq in range(1, 11):
@@ -161,13 +133,6 @@ asyncio.run(Store.open(Path({str(tmp_path)!r}), "weather"))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     await (await Store.open(tmp_path, "weather")).close()
-
-
-async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "weather.db").write_bytes(b"not a database, certainly not one " * 100)
-    with pytest.raises(StoreError, match="not a readable state file") as caught:
-        await Store.open(tmp_path, "weather")
-    assert caught.value.exit_code == 78
 
 
 async def test_a_full_disk_fails_the_commit_and_all_that_follow(

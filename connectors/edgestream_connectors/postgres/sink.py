@@ -89,6 +89,10 @@ class Postgres(es.Sink):
             hint = "rename it before this sink"
             raise es.ConfigError(es.Problem(f"{bad[0]!r} cannot be a column", (), hint))
 
+    def overwrites(self, keys: Sequence[str]) -> bool:
+        """Rows with keys update themselves."""
+        return bool(keys) and self.mode != "append"
+
     async def open(self, ctx: es.Context) -> es.Token | None:
         """Connect and look at the table; the last token committed for this step."""
         import asyncpg  # noqa: PLC0415 - only where a pipeline names the sink

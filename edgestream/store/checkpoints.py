@@ -1,0 +1,208 @@
+"""The checkpoints of a state file: written whole, checked when read, older ones when damaged.
+
+Rules: three generations are kept, each with a checksum over its positions, its meta values and
+all its states; a journal row goes only when it is below the oldest kept generation. Numbers of
+rows for sinks are never used twice, whatever generation a pipeline starts from: a sink that
+remembers a higher one would pass over new rows.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgestream.component import State
+from edgestream.errors import StoreError
+from edgestream.packing import decode_state, encode_batch, encode_state
+from edgestream.store.tables import Cut, bury, delivered, tail_start
+
+GENERATIONS = 3
+
+
+def save(connection: sqlite3.Connection, cut: Cut) -> None:
+    """Write a checkpoint and drop what no kept checkpoint needs any more."""
+    text = json.dumps({"positions": cut.positions, "meta": cut.meta})
+    states = [(step, encode_state(state)) for step, state in cut.states.items()]
+    connection.execute(
+        "INSERT INTO checkpoints(epoch, at, cut, crc, topology) VALUES (?, ?, ?, ?, ?)",
+        (cut.epoch, cut.at, text, checksum(text, states), cut.topology),
+    )
+    connection.executemany(
+        "INSERT INTO states VALUES (?, ?, ?)", [(cut.epoch, step, data) for step, data in states]
+    )
+    connection.executemany(
+        "INSERT INTO outbox VALUES (?, ?, ?, ?)",
+        [(sink, seq, len(batch), encode_batch(batch)) for sink, seq, batch in cut.outbox],
+    )
+    connection.executemany(
+        "INSERT INTO heads VALUES (?, ?) ON CONFLICT(sink) DO UPDATE SET seq = excluded.seq "
+        "WHERE seq < excluded.seq",
+        list(cut.meta.get("outbox", {}).items()),
+    )
+    for sink, seq in cut.delivered.items():
+        delivered(connection, sink, seq)
+    if cut.dead_letters:
+        bury(connection, cut.dead_letters)
+    _forget_old(connection)
+
+
+def checksum(text: str, states: Iterable[tuple[str, bytes]]) -> int:
+    """A checksum (crc32) over everything a generation is made of, a missing state included."""
+    crc = zlib.crc32(text.encode())
+    for step, data in sorted(states):
+        crc = zlib.crc32(data, zlib.crc32(f"{step} {len(data)} ".encode(), crc))
+    return crc
+
+
+def _forget_old(connection: sqlite3.Connection) -> None:
+    kept = connection.execute(
+        "SELECT epoch, cut FROM checkpoints ORDER BY epoch DESC LIMIT ?", (GENERATIONS,)
+    ).fetchall()
+    epoch, text = kept[-1]
+    connection.execute("DELETE FROM states WHERE epoch < ?", (epoch,))
+    connection.execute("DELETE FROM checkpoints WHERE epoch < ?", (epoch,))
+    try:
+        positions = json.loads(text)["positions"]
+    except (ValueError, KeyError, TypeError):
+        return  # damaged, and gone two checkpoints from now: until then the journal is kept
+    for source, position in positions.items():
+        if "seq" in position:
+            below = min(position["seq"], tail_start(connection, source) - 1)
+            connection.execute("DELETE FROM journal WHERE seq <= ? AND source = ?", (below, source))
+
+
+def forget_checkpoints(connection: sqlite3.Connection) -> None:
+    """Best effort keeps state only across a clean stop: a crash must not bring old state back."""
+    connection.execute("DELETE FROM states")
+    connection.execute("DELETE FROM checkpoints")
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What a pipeline starts from.
+
+    ``damaged`` says what is wrong with each generation that was passed over, the newest first;
+    ``ahead`` names the sinks that were given rows after the generation that is left, each with
+    the last number that this generation knows of.
+    """
+
+    store: str
+    epoch: int
+    last_seq: int
+    positions: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    states: Mapping[str, State]
+    outbox_heads: Mapping[str, int]
+    outbox_bytes: Mapping[str, int]
+    generation: int = 0
+    at: int = 0
+    topology: str = ""
+    damaged: tuple[str, ...] = ()
+    ahead: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    epoch: int
+    at: int
+    topology: str
+    last_seq: int
+    positions: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    states: Mapping[str, State]
+
+
+def load(connection: sqlite3.Connection) -> Resume:
+    """The newest whole checkpoint, with what is damaged above it; changes nothing.
+
+    Where ``damaged`` is not empty, the caller decides: `go_back`, `start_over`, or not to start.
+    """
+    store = connection.execute("SELECT value FROM meta WHERE name = 'id'").fetchone()[0]
+    last_seq = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+    heads = dict(connection.execute("SELECT sink, seq FROM heads"))
+    sizes: dict[str, int] = {}
+    for sink, top, size in connection.execute(
+        "SELECT sink, max(seq), sum(length(data)) FROM outbox GROUP BY sink"
+    ):
+        heads[sink], sizes[sink] = max(top, heads.get(sink, 0)), size
+    found, damaged, newest = _newest_whole(connection)
+    if found is None:
+        return Resume(store, newest, last_seq, {}, {}, {}, heads, sizes, damaged=damaged)
+    known = found.meta.get("outbox", {})
+    ahead = {sink: known.get(sink, 0) for sink in heads if heads[sink] > known.get(sink, 0)}
+    return Resume(
+        store,
+        newest,
+        max(last_seq, found.last_seq),
+        found.positions,
+        found.meta,
+        found.states,
+        heads,
+        sizes,
+        found.epoch,
+        found.at,
+        found.topology,
+        damaged,
+        ahead if damaged else {},
+    )
+
+
+def _newest_whole(
+    connection: sqlite3.Connection,
+) -> tuple[_Generation | None, tuple[str, ...], int]:
+    """The newest generation that is whole, why those above it are not, and the newest number."""
+    damaged: list[str] = []
+    rows = connection.execute(
+        "SELECT epoch, at, cut, crc, topology FROM checkpoints ORDER BY epoch DESC"
+    ).fetchall()
+    newest = rows[0][0] if rows else 0
+    for row in rows:
+        try:
+            return _read(connection, row), tuple(damaged), newest
+        except StoreError as error:
+            damaged.append(f"checkpoint {row[0]}: {error}")
+    return None, tuple(damaged), newest
+
+
+def _read(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Generation:
+    """One generation; raises `StoreError` where it is damaged."""
+    epoch, at, text, crc, topology = row
+    packed = connection.execute("SELECT step, data FROM states WHERE epoch = ?", (epoch,))
+    states = [(str(step), bytes(data)) for step, data in packed]
+    # Files of format 1 have no checksum of the whole: there, that of each state must do.
+    if crc is not None and (not isinstance(text, str) or crc != checksum(text, states)):
+        raise StoreError("its checksum does not match")
+    try:
+        cut = json.loads(text)
+        positions, meta = dict(cut["positions"]), dict(cut["meta"])
+        last = max((int(position.get("seq", 0)) for position in positions.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"it is not readable: {error}") from error
+    decoded = {step: decode_state(data) for step, data in states}
+    return _Generation(epoch, at, topology or "", last, positions, meta, decoded)
+
+
+def go_back(connection: sqlite3.Connection, resume: Resume) -> None:
+    """Make the generation of ``resume`` the newest: what was made of the input after it goes.
+
+    Rows that no sink has taken are made again from the journal, under new numbers.
+    """
+    connection.execute("DELETE FROM states WHERE epoch > ?", (resume.generation,))
+    connection.execute("DELETE FROM checkpoints WHERE epoch > ?", (resume.generation,))
+    for sink, seq in resume.ahead.items():
+        connection.execute("DELETE FROM outbox WHERE sink = ? AND seq > ?", (sink, seq))
+
+
+def start_over(connection: sqlite3.Connection, positions: Mapping[str, Any], at: int) -> None:
+    """Begin again without any state, from ``positions`` on (none: from the journal's start).
+
+    Rows that wait for sinks and dead letters stay; numbers of rows go on.
+    """
+    newest = connection.execute("SELECT coalesce(max(epoch), 0) FROM checkpoints").fetchone()[0]
+    forget_checkpoints(connection)
+    heads = dict(connection.execute("SELECT sink, seq FROM heads"))
+    save(connection, Cut(newest + 1, at, positions, {"outbox": heads}, {}))
