@@ -21,6 +21,7 @@ from edgestream.component import (
     Metrics,
     Operator,
     Outputs,
+    PayloadIds,
     Payloads,
     Position,
     Sink,
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from edgestream.codecs.raw import Raw
     from edgestream.codecs.senml import Senml
     from edgestream.codecs.struct import Struct
+    from edgestream.eventid import EventId
     from edgestream.eventtime import Time
     from edgestream.expr import Expr
     from edgestream.operators.absent import Absent
@@ -153,6 +155,7 @@ _LATER = {
     "Deadband": "edgestream.operators.deadband",
     "Dedupe": "edgestream.operators.dedupe",
     "Drop": "edgestream.operators.drop",
+    "EventId": "edgestream.eventid",
     "Explode": "edgestream.operators.explode",
     "Expr": "edgestream.expr",
     "File": "edgestream.sources.file",
@@ -267,6 +270,7 @@ __all__ = [
     "Drop",
     "Duration",
     "EdgestreamError",
+    "EventId",
     "Explode",
     "Expr",
     "Fatal",
@@ -288,6 +292,7 @@ __all__ = [
     "Nanos",
     "Operator",
     "Outputs",
+    "PayloadIds",
     "Payloads",
     "Pipeline",
     "PipelineSpec",

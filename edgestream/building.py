@@ -10,6 +10,7 @@ from edgestream.aggregate import Aggregate
 from edgestream.component import Codec, Operator, Sink, Source
 from edgestream.config.values import Duration, Size
 from edgestream.errors import ConfigError, Problem
+from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.expr import Expr
 from edgestream.operators.drop import Drop
@@ -45,12 +46,13 @@ class Pipeline:
         name: str = "source",
         decode: Codec | None = None,
         time: Time | str | None = None,
+        event_id: EventId | str | None = None,
     ) -> Pipeline:
-        """Read from ``component``; ``time`` is a column name or a `Time`."""
+        """Read from ``component``; ``time`` and ``event_id`` may be the name of a column."""
         when = Time(time) if isinstance(time, str) else time
-        return replace(
-            self, sources=_added(self.sources, name, SourceSpec(component, decode, when))
-        )
+        named = EventId((event_id,)) if isinstance(event_id, str) else event_id
+        spec = SourceSpec(component, decode, when, named)
+        return replace(self, sources=_added(self.sources, name, spec))
 
     def stream(self, name: str, from_: str | Sequence[str]) -> Pipeline:
         """Begin a named stream: the steps that follow belong to it."""

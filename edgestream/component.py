@@ -102,6 +102,18 @@ class Token:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadIds:
+    """A column of a source's payloads that names each, so that one which comes again is dropped.
+
+    The column goes no further. Names are remembered for ``within`` ns, and ``most`` of them.
+    """
+
+    column: str
+    within: int
+    most: int
+
+
 C = TypeVar("C")
 
 
@@ -185,6 +197,10 @@ class Source(Component):
     def schema(self) -> Schema:
         """The columns it gives beside those of the codec."""
         return Schema.of_kinds(dict.fromkeys(self.columns, "any"))
+
+    def payload_ids(self) -> PayloadIds | None:
+        """What names its payloads, where the other side may send one again."""
+        return None
 
     def beside(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """All columns it adds to one payload where some are known: a topic gives its levels.

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edgestream.batch import Batch
-from edgestream.component import MAIN, OVERFLOW, Codec, Operator, Outputs, Sink, Source
+from edgestream.component import MAIN, OVERFLOW, Codec, Operator, Outputs, Sink
+from edgestream.entry import Entry, columns_given, demand, known_ids
 from edgestream.errors import ConfigError, Problem
-from edgestream.eventtime import UNKNOWN, Time, Watermark
+from edgestream.eventtime import UNKNOWN, Watermark
 from edgestream.operators.function import Use
 from edgestream.operators.protocols import Sided
 from edgestream.schema import ColumnKind, Schema
@@ -41,20 +42,6 @@ class Node:
     rows_out: dict[str, int] = field(default_factory=dict)
     full: bool = False
     """Whether memory is full, so that the state may not grow; set between two blocks."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A source with its codec, its clock of event time, and what it feeds."""
-
-    id: str
-    component: Source
-    codec: Codec
-    time: Time | None
-    watermark: Watermark
-    targets: dict[str, list[str]] = field(default_factory=dict)
-    rows_out: int = 0
-    rejected: int = 0
 
 
 @dataclass(slots=True)
@@ -148,6 +135,8 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
             (source.decode or default_codec).fresh(),
             source.time,
             Watermark(source.time),
+            source.event_id,
+            known_ids(source),
         )
         for name, source in spec.sources.items()
     }
@@ -239,7 +228,7 @@ def _follow(graph: Graph) -> list[Problem]:
     schemas: dict[str, Schema] = {}
     keys: dict[str, tuple[str, ...]] = {}
     for entry in graph.entries.values():
-        schemas[entry.id], wrong = _given(entry)
+        schemas[entry.id], wrong = columns_given(entry)
         problems += [problem.under(*graph.spec.path(entry.id)) for problem in wrong]
         schemas[f"{entry.id}:{REJECTED}"] = Schema({"payload": "string", "reason": "string"})
     for receiver in _receivers(graph):
@@ -269,19 +258,6 @@ def _follow(graph: Graph) -> list[Problem]:
                 for port in ("", *(f":{port}" for port in receiver.operator.ports)):
                     schemas[f"{receiver.id}{port}"] = Schema.unknown()
     return problems
-
-
-def _given(entry: Entry) -> tuple[Schema, tuple[Problem, ...]]:
-    """The columns a source gives with its codec, and what is wrong with its time column."""
-    given = entry.component.schema()
-    decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
-    schema = decoded.merge(given).with_fields(given.fields)
-    try:
-        if entry.time is not None:
-            schema.kind(entry.time.field)
-    except ConfigError as error:
-        return schema, tuple(problem.under("time", "field") for problem in error.problems)
-    return schema, ()
 
 
 def _project(graph: Graph) -> None:
@@ -315,14 +291,4 @@ def _project(graph: Graph) -> None:
             want(given, entering)
             kinds.setdefault(given, {}).update(demands)
     for entry in graph.entries.values():
-        used_names = wanted.get(entry.id, frozenset())
-        demanded = kinds.get(entry.id, {})
-        if entry.time is not None and entry.time.kind != "any":
-            demanded = {entry.time.field: entry.time.kind, **demanded}
-        entry.component.wanted = used_names
-        own = frozenset(entry.component.columns) | frozenset(entry.component.schema().fields)
-        if used_names is not None:
-            used_names = used_names - own
-            if entry.time is not None and entry.time.field not in own:
-                used_names |= {entry.time.field}
-        entry.codec.want(used_names, {n: k for n, k in demanded.items() if n not in own})
+        demand(entry, wanted.get(entry.id, frozenset()), kinds.get(entry.id, {}))

@@ -18,6 +18,7 @@ from edgestream.config.fields import options, written
 from edgestream.config.values import Duration, Size
 from edgestream.config.yaml import Document, load
 from edgestream.errors import ConfigError, Problem, did_you_mean
+from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.registry import Registry, installed
 from edgestream.scenario import Scenario
@@ -34,7 +35,7 @@ _STRAIGHT = ("source", "steps", "sink")
 _NAMED = ("sources", "streams", "sinks")
 _TOP = ("name", "delivery", "checkpoint", "memory", "tests")
 _BESIDE: Mapping[Kind, tuple[str, ...]] = {
-    "source": ("decode", "time"),
+    "source": ("decode", "time", "event_id"),
     "operator": (),
     "sink": ("from", "when_unreachable", "spool"),
     "codec": (),
@@ -125,7 +126,7 @@ class _Parts:
 
     def source(self, value: Any, *path: str | int) -> SourceSpec:
         component = self.component("source", value, path)
-        decode = time = None
+        decode = time = event_id = None
         if isinstance(value, Mapping):
             if "decode" in value:
                 decode = cast("Codec", self.component("codec", value["decode"], (*path, "decode")))
@@ -133,7 +134,11 @@ class _Parts:
                 time = self.notes.attempt(
                     lambda: cast("Time", convert(Time, value["time"])), *path, "time"
                 )
-        return SourceSpec(component, decode, time)
+            if value.get("event_id") is not None:
+                event_id = self.notes.attempt(
+                    lambda: cast("EventId", convert(EventId, value["event_id"])), *path, "event_id"
+                )
+        return SourceSpec(component, decode, time, event_id)
 
     def steps(self, value: Any, *path: str | int) -> tuple[Operator, ...]:
         if value is None:

@@ -16,6 +16,7 @@ from edgestream.config.convert import convert_fields
 from edgestream.config.fields import option
 from edgestream.config.values import Bytes, Duration, Size
 from edgestream.errors import ConfigError, Problem, did_you_mean
+from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.scenario import Scenario
 
@@ -28,11 +29,12 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """A source, how its payloads are decoded, and where a row's time comes from."""
+    """A source, how its payloads are decoded, where a row's time comes from, and what names it."""
 
     component: Source
     decode: Codec | None = None
     time: Time | None = None
+    event_id: EventId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from edgestream.config.fields import options, required
 from edgestream.config.values import Bytes, Nanos
 from edgestream.docs.describe import describe
 from edgestream.docs.types import JsonSchema, fields_schema, json_schema
+from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.read import takes_mapping
 from edgestream.registry import KINDS, Registry
@@ -38,7 +39,7 @@ def pipeline_schema(registry: Registry) -> JsonSchema:
         for name in registry.names(kind):
             definitions[f"{kind}.{name}"] = component_schema(kind, registry.load(kind, name))
     definitions |= {
-        "source": _place(registry, "source", {"decode": _ref("codec"), "time": _time()}),
+        "source": _place(registry, "source", _beside_source()),
         "step": _place(registry, "operator", {}),
         "sink": _place(registry, "sink", {"from": _FEEDS, **_beside_sink()}),
         "codec": _place(registry, "codec", {}),
@@ -150,6 +151,16 @@ def _stream() -> JsonSchema:
 def _time() -> JsonSchema:
     wanted = json_schema(Time)
     return {"description": "The event time of a row; without it, the time of arrival.", **wanted}
+
+
+def _beside_source() -> JsonSchema:
+    about = "What names an event: one that comes again is dropped. Columns or expressions."
+    fields = json_schema(EventId)
+    return {
+        "decode": _ref("codec"),
+        "time": _time(),
+        "event_id": {"description": about, **fields},
+    }
 
 
 def _beside_sink() -> JsonSchema:

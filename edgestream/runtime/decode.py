@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgestream.batch import Array, Batch, Column, as_column
 from edgestream.component import Payloads
-from edgestream.graph import Entry
+from edgestream.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,33 @@ def read(entry: Entry, data: Payloads | Batch, received: int | NDArray[np.int64]
     ``received`` is the wall clock in ns at which it came, or that of each payload.
     """
     if isinstance(data, Batch):
-        return _timed(entry, dict(data.columns), data.times, None, {})
+        return _timed(entry, dict(data.columns), data.times, None, {}, received)
+    if "payload" in entry.ids:
+        return _first_payloads(entry, data, received)
+    return _decoded(entry, data, received)
+
+
+def _first_payloads(entry: Entry, data: Payloads, received: int | NDArray[np.int64]) -> Read:
+    """The same without payloads that came before, by the name that the source gives each."""
+    named = entry.component.payload_ids()
+    columns = dict(data.columns)
+    names = columns.pop(named.column, None) if named is not None else None
+    if names is None:
+        return _decoded(entry, data, received)
+    ids = {named.column: as_column(names)} if named is not None else {}
+    first = entry.ids["payload"].first(ids, len(data), _latest(received))
+    if first is None:
+        return _decoded(entry, replace(data, columns=columns), received)
+    kept = np.flatnonzero(first)
+    payloads = [data.payloads[row] for row in kept.tolist()]
+    columns = {name: as_column(values)[kept] for name, values in columns.items()}
+    if isinstance(received, np.ndarray):
+        received = received[kept]
+    got = _decoded(entry, Payloads(payloads, columns, data.received), received)
+    return Read(got.batch, {int(kept[row]): why for row, why in got.rejected.items()})
+
+
+def _decoded(entry: Entry, data: Payloads, received: int | NDArray[np.int64]) -> Read:
     decoded = entry.codec.decode(data.payloads)
     columns: dict[str, Column] = dict(decoded.columns)
     # As integers, because an empty list of positions would be an array of floats.
@@ -43,7 +69,7 @@ def read(entry: Entry, data: Payloads | Batch, received: int | NDArray[np.int64]
     for name, values in data.columns.items():
         column = as_column(values)
         columns[name] = column if good is None else column[good]
-    return _timed(entry, columns, times, good, decoded.rejected)
+    return _timed(entry, columns, times, good, decoded.rejected, received)
 
 
 def _timed(
@@ -52,7 +78,13 @@ def _timed(
     arrival: NDArray[np.int64],
     good: Array | None,
     rejected: Mapping[int, str],
+    received: int | NDArray[np.int64],
 ) -> Read:
+    if entry.event_id is not None:
+        first = _first_rows(entry, columns, arrival, received)
+        if first is not None:
+            columns = {name: column[first] for name, column in columns.items()}
+            arrival, good = arrival[first], np.flatnonzero(first) if good is None else good[first]
     if entry.time is None:
         return Read(Batch(columns, arrival), rejected)
     times, reasons = entry.time.read(columns.get(entry.time.field), len(arrival))
@@ -63,3 +95,25 @@ def _timed(
     keep = ~np.isin(np.arange(len(times)) if good is None else good, list(places))
     kept = {name: column[keep] for name, column in columns.items()}
     return Read(Batch(kept, times[keep]), {**rejected, **places})
+
+
+def _first_rows(
+    entry: Entry,
+    columns: Mapping[str, Column],
+    arrival: NDArray[np.int64],
+    received: int | NDArray[np.int64],
+) -> NDArray[np.bool_] | None:
+    """Which rows come for the first time, by their event id; None: all of them."""
+    assert entry.event_id is not None
+    batch = Batch(columns, arrival)
+    ids = {
+        text: made.evaluate(batch)
+        for text, made in zip(entry.event_id.by, entry.event_id.expressions(), strict=True)
+    }
+    return entry.ids["row"].first(ids, len(arrival), _latest(received))
+
+
+def _latest(received: int | NDArray[np.int64]) -> int:
+    if isinstance(received, np.ndarray):
+        return int(received[-1]) if len(received) else 0
+    return received

@@ -7,13 +7,14 @@ the readers bring, the tests of a pipeline with the rows they give and a clock t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgestream.batch import Batch, Strings, to_python
 from edgestream.component import Payloads, State
+from edgestream.eventid import Chunk
 from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
 from edgestream.runtime.blocks import origin, received, rows
@@ -75,6 +76,21 @@ class Flow:
     def watermarks(self) -> dict[str, list[int]]:
         """How far each source has got, for a checkpoint."""
         return {name: entry.watermark.snapshot() for name, entry in self.graph.entries.items()}
+
+    def ids(self) -> dict[str, Chunk]:
+        """The ids of events that are new since the last checkpoint."""
+        found = {
+            f"{name}.{kind}": ids.fresh()
+            for name, entry in self.graph.entries.items()
+            for kind, ids in entry.ids.items()
+        }
+        return {name: chunk for name, chunk in found.items() if chunk is not None}
+
+    def recall(self, chunks: Mapping[str, Sequence[bytes]], *, anew: bool) -> None:
+        """Know the ids of earlier checkpoints; ``anew``: the next one has to hold them again."""
+        for name, entry in self.graph.entries.items():
+            for kind, ids in entry.ids.items():
+                ids.load(chunks.get(f"{name}.{kind}", ()), anew=anew)
 
     def restore(self, states: Mapping[str, State], watermarks: Mapping[str, list[int]]) -> None:
         """Go on from a checkpoint."""

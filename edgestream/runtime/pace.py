@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edgestream.batch import Batch
 from edgestream.clock import Clock
-from edgestream.graph import Entry
+from edgestream.entry import Entry
 
 
 class Pace:

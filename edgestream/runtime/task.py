@@ -95,6 +95,7 @@ class Task:
         for sink, top in resume.outbox_heads.items():
             self._heads[sink] = max(top, self._heads.get(sink, 0))
         self._flow.restore(resume.states, resume.meta.get("watermarks", {}))
+        self._flow.recall(resume.ids, anew=not self._durable)
 
     @property
     def heads(self) -> Mapping[str, int]:
@@ -256,6 +257,7 @@ class Task:
             delivered={name: writer.sent for name, writer in self._writers.items()},
             dead_letters=self._letters,
             topology=self._topology,
+            ids=self._flow.ids(),
         )
         processed = dict(self._processed)
         self._outgoing, self._letters, self._changed = {}, [], False

@@ -9,8 +9,9 @@ from edgestream._version import __version__
 from edgestream.batch import Batch, to_python
 from edgestream.clock import SECOND, Clock
 from edgestream.component import MAIN, OVERFLOW
+from edgestream.entry import Entry
 from edgestream.eventtime import ENDED
-from edgestream.graph import Entry, Node
+from edgestream.graph import Node
 from edgestream.runtime.running import Running
 from edgestream.runtime.status import StepStatus
 from edgestream.web.metrics import Sample
@@ -113,7 +114,8 @@ def _describe(running: Running) -> dict[str, object]:
 def _nodes(running: Running) -> Iterator[dict[str, object]]:
     for name, entry in running.graph.entries.items():
         status = running.readers[name].status if name in running.readers else None
-        ports = {"rejected": entry.rejected} if entry.rejected else {}
+        counts = {"rejected": entry.rejected, "repeated": entry.repeated}
+        ports = {port: count for port, count in counts.items() if count}
         yield {
             **_node(name, "source", entry.component, status),
             "rows_in": entry.rows_out + entry.rejected,
@@ -204,6 +206,9 @@ def _samples(running: Running) -> Iterator[Sample]:
             entry.rejected,
             step=name,
         )
+        if entry.ids:
+            text = "Rows and payloads that came again and were dropped."
+            yield sample("repeated_rows", "counter", text, entry.repeated, step=name)
     for node in running.graph.nodes.values():
         for port in ("", *node.operator.ports):
             count = node.rows_out.get(port, 0)

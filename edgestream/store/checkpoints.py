@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,29 @@ def save(connection: sqlite3.Connection, cut: Cut) -> None:
         delivered(connection, sink, seq)
     if cut.dead_letters:
         bury(connection, cut.dead_letters)
+    _add_ids(connection, cut)
     _forget_old(connection)
+
+
+def _add_ids(connection: sqlite3.Connection, cut: Cut) -> None:
+    """What is new of the ids of events; what is forgotten goes with the chunk it came in."""
+    for source, chunk in cut.ids.items():
+        data = zlib.crc32(chunk.data).to_bytes(4, "big") + chunk.data
+        values = (source, cut.epoch, chunk.newest, data)
+        connection.execute("INSERT INTO event_ids VALUES (?, ?, ?, ?)", values)
+        old = "DELETE FROM event_ids WHERE source = ? AND newest <= ?"
+        connection.execute(old, (source, chunk.floor))
+
+
+def _ids(connection: sqlite3.Connection, epoch: int) -> dict[str, list[bytes]]:
+    """The ids of events up to a checkpoint: those after it come again from the journal."""
+    found: dict[str, list[bytes]] = {}
+    query = "SELECT source, data FROM event_ids WHERE epoch <= ? ORDER BY epoch"
+    for source, data in connection.execute(query, (epoch,)):
+        if not isinstance(data, bytes) or data[:4] != zlib.crc32(data[4:]).to_bytes(4, "big"):
+            raise StoreError(f"the ids of events of {source} are damaged")
+        found.setdefault(source, []).append(data[4:])
+    return found
 
 
 def checksum(text: str, states: Iterable[tuple[str, bytes]]) -> int:
@@ -79,6 +101,7 @@ def forget_checkpoints(connection: sqlite3.Connection) -> None:
     """Best effort keeps state only across a clean stop: a crash must not bring old state back."""
     connection.execute("DELETE FROM states")
     connection.execute("DELETE FROM checkpoints")
+    connection.execute("DELETE FROM event_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,7 @@ class Resume:
     topology: str = ""
     damaged: tuple[str, ...] = ()
     ahead: Mapping[str, int] = field(default_factory=dict)
+    ids: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,7 @@ class _Generation:
     positions: Mapping[str, Any]
     meta: Mapping[str, Any]
     states: Mapping[str, State]
+    ids: Mapping[str, Sequence[bytes]]
 
 
 def load(connection: sqlite3.Connection) -> Resume:
@@ -148,6 +173,7 @@ def load(connection: sqlite3.Connection) -> Resume:
         found.topology,
         damaged,
         ahead if damaged else {},
+        found.ids,
     )
 
 
@@ -183,7 +209,8 @@ def _read(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Generation:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"it is not readable: {error}") from error
     decoded = {step: decode_state(data) for step, data in states}
-    return _Generation(epoch, at, topology or "", last, positions, meta, decoded)
+    ids = _ids(connection, epoch)
+    return _Generation(epoch, at, topology or "", last, positions, meta, decoded, ids)
 
 
 def go_back(connection: sqlite3.Connection, resume: Resume) -> None:
@@ -193,6 +220,7 @@ def go_back(connection: sqlite3.Connection, resume: Resume) -> None:
     """
     connection.execute("DELETE FROM states WHERE epoch > ?", (resume.generation,))
     connection.execute("DELETE FROM checkpoints WHERE epoch > ?", (resume.generation,))
+    connection.execute("DELETE FROM event_ids WHERE epoch > ?", (resume.generation,))
     for sink, seq in resume.ahead.items():
         connection.execute("DELETE FROM outbox WHERE sink = ? AND seq > ?", (sink, seq))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgestream.batch import Batch
 from edgestream.component import State
+from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
 
 SCHEMA = """
@@ -30,6 +31,9 @@ CREATE TABLE IF NOT EXISTS states(
 CREATE TABLE IF NOT EXISTS outbox(
   sink TEXT NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY(sink, seq));
+CREATE TABLE IF NOT EXISTS event_ids(
+  source TEXT NOT NULL, epoch INTEGER NOT NULL, newest INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY(source, epoch));
 CREATE TABLE IF NOT EXISTS dead_letters(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, step TEXT NOT NULL,
   stage TEXT NOT NULL, position TEXT NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL);
@@ -82,6 +86,7 @@ class Cut:
     delivered: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Sequence[DeadLetter] = ()
     topology: str = ""
+    ids: Mapping[str, Chunk] = field(default_factory=dict)
 
 
 def append(connection: sqlite3.Connection, row: JournalRow) -> None:

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from edgestream.codecs.json import Json
 from edgestream.component import Codec
+from edgestream.entry import Entry
 from edgestream.errors import ConfigError, Problem, did_you_mean
-from edgestream.graph import Entry, Graph
+from edgestream.graph import Graph
 from edgestream.scenario import ONLY, Given, Row, Scenario, iso, offset
 from edgestream.schema import ColumnKind, Schema
 from edgestream.testing.scenarios.give import give, own_columns

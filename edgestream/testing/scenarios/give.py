@@ -15,9 +15,9 @@ import numpy as np
 
 from edgestream.batch import Batch, Column, as_column, from_micros
 from edgestream.component import Codec, Payloads
+from edgestream.entry import Entry
 from edgestream.errors import ConfigError, Problem, Rejected
 from edgestream.eventtime import Time
-from edgestream.graph import Entry
 from edgestream.scenario import Given, Row, offset
 from edgestream.schema import ColumnKind
 

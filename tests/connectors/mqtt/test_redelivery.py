@@ -22,7 +22,7 @@ def test_a_message_in_the_journal_is_dropped_once() -> None:
 def test_what_differs_is_new() -> None:
     tail = Tail([(message(1, b"x"), True)])
     for packet in (
-        message(1, b"x"),
+        message(1, b"x"),  # not marked as sent before: an equal reading, not a redelivery
         message(2, b"x", dup=True),
         message(1, b"y", dup=True),
         published(b"a/c", b"x", 1, dup=True),
