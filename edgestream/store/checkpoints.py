@@ -18,13 +18,16 @@ from typing import Any
 from edgestream.component import State
 from edgestream.errors import StoreError
 from edgestream.packing import decode_state, encode_batch, encode_state
-from edgestream.store.tables import Cut, bury, delivered, tail_start
+from edgestream.store.tables import Cut, bury, delivered
 
 GENERATIONS = 3
 
 
-def save(connection: sqlite3.Connection, cut: Cut) -> None:
-    """Write a checkpoint and drop what no kept checkpoint needs any more."""
+def save(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> None:
+    """Write a checkpoint and drop what no kept checkpoint needs any more.
+
+    ``tails`` says from which number on a source's journal is kept all the same.
+    """
     text = json.dumps({"positions": cut.positions, "meta": cut.meta})
     states = [(step, encode_state(state)) for step, state in cut.states.items()]
     connection.execute(
@@ -48,7 +51,7 @@ def save(connection: sqlite3.Connection, cut: Cut) -> None:
     if cut.dead_letters:
         bury(connection, cut.dead_letters)
     _add_ids(connection, cut)
-    _forget_old(connection)
+    _forget_old(connection, tails)
 
 
 def _add_ids(connection: sqlite3.Connection, cut: Cut) -> None:
@@ -80,7 +83,7 @@ def checksum(text: str, states: Iterable[tuple[str, bytes]]) -> int:
     return crc
 
 
-def _forget_old(connection: sqlite3.Connection) -> None:
+def _forget_old(connection: sqlite3.Connection, tails: Mapping[str, int]) -> None:
     kept = connection.execute(
         "SELECT epoch, cut FROM checkpoints ORDER BY epoch DESC LIMIT ?", (GENERATIONS,)
     ).fetchall()
@@ -93,7 +96,7 @@ def _forget_old(connection: sqlite3.Connection) -> None:
         return  # damaged, and gone two checkpoints from now: until then the journal is kept
     for source, position in positions.items():
         if "seq" in position:
-            below = min(position["seq"], tail_start(connection, source) - 1)
+            below = min(position["seq"], tails.get(source, 0) - 1)
             connection.execute("DELETE FROM journal WHERE seq <= ? AND source = ?", (below, source))
 
 

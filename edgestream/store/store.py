@@ -15,6 +15,7 @@ from edgestream.store import checkpoints, tables
 from edgestream.store.checkpoints import Resume
 from edgestream.store.lock import Lock
 from edgestream.store.tables import Cut, DeadLetter, JournalRow
+from edgestream.store.tail import Tails
 from edgestream.store.thread import StoreThread
 
 
@@ -37,6 +38,7 @@ class Store:
         self.path = path
         self._lock: Lock | None = None
         self._thread: StoreThread | None = None
+        self._tails = Tails()
 
     @classmethod
     async def open(cls, folder: Path, pipeline: str) -> Store:
@@ -52,6 +54,7 @@ class Store:
         store._thread = StoreThread(store.path)
         try:
             await store._thread.start()
+            store._tails = await store._running.submit(tables.tails)
         except StoreError:
             store._lock.release()
             raise
@@ -68,6 +71,7 @@ class Store:
 
     def append(self, row: JournalRow, *, awaited: bool = True) -> asyncio.Future[None]:
         """Journal a block; done when it is on disk (not ``awaited``: and `settle` was called)."""
+        self._tails.note(row.source, row.seq, row.n, row.received)
         return self._running.submit(functools.partial(tables.append, row=row), awaited=awaited)
 
     def settle(self) -> None:
@@ -82,12 +86,13 @@ class Store:
 
     async def tail(self, source: str) -> list[bytes]:
         """The blocks that may be delivered again, oldest first."""
-        start = await self._running.submit(functools.partial(tables.tail_start, source=source))
+        start = self._tails.start(source)
         return [row.raw for row in await self.blocks(start - 1) if row.source == source]
 
     def save(self, cut: Cut) -> asyncio.Future[None]:
         """Write a checkpoint in one transaction."""
-        return self._running.submit(functools.partial(checkpoints.save, cut=cut))
+        save = functools.partial(checkpoints.save, cut=cut, tails=self._tails.starts())
+        return self._running.submit(save)
 
     async def go_back(self, resume: Resume) -> Resume:
         """Go on from an older generation, `Resume.damaged` ones being dropped."""

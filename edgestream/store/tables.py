@@ -15,6 +15,7 @@ from edgestream.batch import Batch
 from edgestream.component import State
 from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
+from edgestream.store.tail import Tails
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -39,11 +40,6 @@ CREATE TABLE IF NOT EXISTS dead_letters(
   stage TEXT NOT NULL, position TEXT NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL);
 """
 
-TAIL_MESSAGES = 65_535
-"""Receive Maximum: no more messages than this can be unacknowledged in one MQTT session."""
-TAIL_NANOS = 120_000_000_000
-"""What was acknowledged longer before the newest message than this has reached the broker: a dead
-connection is noticed within one and a half keep-alives."""
 MAX_DEAD_LETTERS = 100_000
 MOST_RAW = 1 << 30
 """A journalled block unpacks to no more."""
@@ -112,18 +108,9 @@ def blocks(connection: sqlite3.Connection, after: int, limit: int = -1) -> list[
     ]
 
 
-def tail_start(connection: sqlite3.Connection, source: str) -> int:
-    """The first sequence number whose messages the other side may still send again."""
-    messages, newest, first = 0, None, 0
-    for seq, n, received in connection.execute(
-        "SELECT seq, n, received FROM journal WHERE source = ? ORDER BY seq DESC", (source,)
-    ):
-        newest = received if newest is None else newest
-        if messages >= TAIL_MESSAGES or received < newest - TAIL_NANOS:
-            return first
-        messages += n
-        first = seq
-    return first
+def tails(connection: sqlite3.Connection) -> Tails:
+    """Where the tail of each source's journal begins."""
+    return Tails(connection.execute("SELECT source, seq, n, received FROM journal ORDER BY seq"))
 
 
 def delivered(connection: sqlite3.Connection, sink: str, seq: int) -> None:

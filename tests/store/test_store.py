@@ -15,7 +15,7 @@ import pytest
 from edgestream.batch import from_rows
 from edgestream.component import State
 from edgestream.errors import StoreError, StoreLocked
-from edgestream.store import tables
+from edgestream.store import tables, tail
 from edgestream.store.lock import Lock
 from edgestream.store.store import Store, state_dir
 from edgestream.store.tables import Cut, DeadLetter, JournalRow
@@ -98,7 +98,7 @@ async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:
 
 
 async def test_the_journal_goes_only_below_the_oldest_checkpoint(store: Store) -> None:
-    old = 10 * tables.TAIL_NANOS
+    old = 10 * tail.NANOS
     for seq in range(1, 11):
         await store.append(row(seq, at=0 if seq < 10 else old))
     for epoch, seq in enumerate([3, 5, 8, 8, 8], start=1):
@@ -110,7 +110,7 @@ async def test_the_journal_goes_only_below_the_oldest_checkpoint(store: Store) -
 
 async def test_the_tail_that_may_be_delivered_again_is_kept(store: Store) -> None:
     for seq in range(1, 6):
-        await store.append(row(seq, n=tables.TAIL_MESSAGES // 2 + 1, at=seq, raw=b"%d" % seq))
+        await store.append(row(seq, n=tail.MESSAGES // 2 + 1, at=seq, raw=b"%d" % seq))
     for epoch in range(1, 5):
         await store.save(cut(epoch, 5))
     assert await store.tail("source") == [b"4", b"5"]
