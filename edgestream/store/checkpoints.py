@@ -236,4 +236,4 @@ def start_over(connection: sqlite3.Connection, positions: Mapping[str, Any], at:
     newest = connection.execute("SELECT coalesce(max(epoch), 0) FROM checkpoints").fetchone()[0]
     forget_checkpoints(connection)
     heads = dict(connection.execute("SELECT sink, seq FROM heads"))
-    save(connection, Cut(newest + 1, at, positions, {"outbox": heads}, {}))
+    save(connection, Cut(newest + 1, at, positions, {"outbox": heads}, {}), tails={})
