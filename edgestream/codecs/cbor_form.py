@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from edgestream.codecs.amount import MAX_VALUES, refuse_many
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_spots import names
 from edgestream.codecs.packages import missing
@@ -140,15 +141,16 @@ class CborForm:
         return lambda payload: msgspec.convert(load(payload), row)
 
     def clean(self, chunk: Sequence[bytes]) -> bool:
-        """Whether no payload is too large."""
-        return len(b"".join(chunk)) <= self._max_payload or not any(
-            len(payload) > self._max_payload for payload in chunk
-        )
+        """Whether no payload is so large that it must be checked."""
+        most = min(self._max_payload, MAX_VALUES)
+        return len(b"".join(chunk)) <= most or not any(len(payload) > most for payload in chunk)
 
     def check(self, payload: bytes) -> None:
-        """Raise ValueError for a payload that is too large."""
+        """Raise ValueError for a payload that is too large, in bytes or in values."""
         if len(payload) > self._max_payload:
             raise ValueError(f"{len(payload)} bytes are more than max_payload")
+        if len(payload) > MAX_VALUES:
+            refuse_many(self._load(payload))
 
     def object(self, payload: bytes) -> dict[str, Any]:
         """A payload as a dict; ValueError if it is no map."""

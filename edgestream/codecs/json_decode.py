@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +18,7 @@ import numpy as np
 
 from edgestream.batch import Array
 from edgestream.codecs.columns import Texts, join, piece, to_meta
-from edgestream.codecs.json_layout import Layout
+from edgestream.codecs.json_layout import MAX_FIELDS, Layout
 from edgestream.codecs.json_rows import Reader
 from edgestream.component import Decoded, State
 from edgestream.errors import ConfigError, did_you_mean
@@ -179,4 +180,5 @@ class Reading:
                 continue
             self._looked_at += 1
             with contextlib.suppress(ValueError):  # deep in a field that is not read
-                self._names.update(self._form.names(payload))
+                room = MAX_FIELDS - len(self._names)
+                self._names.update(islice(self._form.names(payload), max(0, room)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -71,9 +72,12 @@ class Layout:
 
         A whole number written as a float is replaced by an int where only ints fit.
         """
-        found = list(self._flat(row, (), self._root) if self.is_open else _picked(row, self._root))
         if self.is_open:
+            # One more than there may be is enough to refuse them all.
+            found = list(islice(self._flat(row, (), self._root), MAX_FIELDS + 1))
             self._refuse_names(found)
+        else:
+            found = list(_picked(row, self._root))
         kinds: dict[str, Kind | None] = {}
         fresh: dict[str, Learnt] = {}
         for item in found:

@@ -6,6 +6,7 @@ The rule: a payload that is rejected teaches nothing, not even a name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from edgestream.codecs.columns import Declared, Kind, Learnt, Texts, from_meta, start, to_meta
 from edgestream.component import State
@@ -43,6 +44,7 @@ class Learning:
         Raises ValueError where a name cannot be a column's, or there are too many.
         """
         found: dict[str, Learnt] = {}
+        room = MAX_COLUMNS - len(self.columns)
         for name in names:
             column = self.columns.get(name)
             if column is not None:
@@ -50,10 +52,11 @@ class Learning:
             elif self.is_open:
                 if not name or len(name) > MAX_NAME:
                     raise ValueError(f"{name[:40]!r} cannot name a column")
+                if name not in found:
+                    room -= 1
+                if room < 0:
+                    raise ValueError(f"more than {MAX_COLUMNS} different columns")
                 found[name] = Learnt(name)
-        new = len(found.keys() - self.columns.keys())
-        if new and len(self.columns) + new > MAX_COLUMNS:
-            raise ValueError(f"more than {MAX_COLUMNS} different columns")
         return found
 
     def keep(self, columns: Mapping[str, Learnt], kinds: Mapping[str, Kind | None]) -> bool:
@@ -68,7 +71,7 @@ class Learning:
     def note(self, names: Iterable[str]) -> None:
         """Names that came, to tell what a missing column might be called."""
         if len(self._names) < MAX_COLUMNS:
-            self._names.update(names)
+            self._names.update(islice(names, MAX_COLUMNS))
 
     def absent(self) -> dict[str, str]:
         """The wanted columns no value came for, with what they might be called."""

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from edgestream.codecs.amount import MAX_VALUES, refuse_many
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_spots import names, spellings
 
@@ -68,7 +69,7 @@ class MsgpackForm:
             if not _is_map(payload):
                 raise ValueError(_no_map(_ANY.decode(payload)))
             if self._layout.is_open:
-                return _plain_map(_ANY.decode(payload))
+                return _plain_map(_all_of(payload))
             return self._picked(payload, self._wanted, ())
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8: {error.reason}") from None
@@ -92,7 +93,7 @@ class MsgpackForm:
         if len(values) != len(items):
             raise ValueError(f"{len(values)} items where there are {len(items)} columns")
         return {
-            name: _plain(name, _ANY.decode(raw))
+            name: _plain(name, _all_of(raw))
             for name, raw in zip(items, values, strict=True)
             if name in self._layout.columns
         }
@@ -120,8 +121,16 @@ class MsgpackForm:
             elif within and ".".join(here) not in self._layout.columns:
                 found[name] = None
             else:
-                found[name] = _plain(name, _ANY.decode(raw))
+                found[name] = _plain(name, _all_of(raw))
         return found
+
+
+def _all_of(payload: bytes | msgspec.Raw) -> Any:
+    """A value with all within it; ValueError if that is too much to look at."""
+    value = _ANY.decode(payload)
+    if len(payload) > MAX_VALUES:
+        refuse_many(value)
+    return value
 
 
 def _tree(columns: Iterable[str]) -> Tree:

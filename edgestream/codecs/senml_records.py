@@ -19,6 +19,8 @@ RELATIVE = 2**28
 """Times below this count from the arrival of the pack, in seconds."""
 VERSION = 10
 MAX_RECORDS = 65_536
+MAX_NAME = 1_024
+"""A base name is written once and stands before the names of all records."""
 _LATEST = 9_000_000_000_000
 
 LABELS: Mapping[int, str] = {
@@ -164,7 +166,9 @@ def _record(base: Mapping[str, Any], record: Mapping[str, Any]) -> Record | None
         if record.keys() & {"n", "u", "t", "ut"}:
             raise ValueError("no value: one of v, vs, vb, vd and s is needed")
         return None
-    name = base.get("bn", "") + record.get("n", "")
+    name = base.get("bn", "")[: MAX_NAME + 1] + record.get("n", "")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"{name[:40]!r}… has more than {MAX_NAME:,} characters")
     if not NAME.fullmatch(name):
         raise ValueError(f"{name[:40]!r} is no name")
     time, relative = _time(base.get("bt", 0), record.get("t", 0))
