@@ -16,9 +16,17 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgestream.textcodes import TextCodes
+
 Array: TypeAlias = NDArray[Any]
 MISSING = -1
 """The code of a missing string."""
+
+
+MANY = 16_384
+"""From so many texts on a dictionary lies in no cache."""
+_BUILD = 4
+"""A table of all texts is built after so many look-ups for each of them."""
 
 
 class _Codes(dict[str | None, int]):
@@ -41,11 +49,13 @@ class _Codes(dict[str | None, int]):
 class Dictionary:
     """The strings of a column, append-only: a code keeps its meaning in every later batch."""
 
-    __slots__ = ("_codes",)
+    __slots__ = ("_coded", "_codes", "_many")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         """Start with ``values`` as codes 0, 1, 2, …"""
         self._codes = _Codes()
+        self._many: TextCodes | None = None
+        self._coded = 0
         for text in values:
             self._codes[text]
 
@@ -64,7 +74,29 @@ class Dictionary:
 
     def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
         """Codes of ``texts`` (None is missing), adding those that are new."""
+        if len(self) >= MANY:
+            codes = self._among_many(texts)
+            if codes is not None:
+                return codes
         return np.fromiter(map(self._codes.__getitem__, texts), np.int32, len(texts))
+
+    def _among_many(self, texts: Sequence[str | None]) -> NDArray[np.int32] | None:
+        """The same for a large dictionary; None where the other way is the faster one."""
+        self._coded += len(texts)
+        if self._coded >= _BUILD * len(self):  # so a text costs little of the building
+            self._coded = 0
+            if self._many is None or self._many.count < len(self):
+                self._many = TextCodes(self.values)
+        codes = None if self._many is None else self._many.find(texts)
+        if codes is None:
+            return None
+        rest = np.flatnonzero(codes < 0)
+        if len(rest):
+            unknown = [texts[row] for row in rest.tolist()]
+            codes[rest] = np.fromiter(map(self._codes.__getitem__, unknown), np.int32, len(rest))
+            if 2 * len(rest) > len(texts):
+                self._many = None
+        return codes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

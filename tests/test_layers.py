@@ -16,7 +16,7 @@ import pytest
 from tests.source_tree import ROOT, Module, modules
 
 LAYERS = (
-    ("_version", "errors"),
+    ("_version", "errors", "textcodes"),
     ("batch", "clock", "config", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),

@@ -26,8 +26,9 @@ Kind: TypeAlias = Literal["float", "int", "bool", "string", "array"]
 
 MAX_TEXTS = 1_048_576
 MAX_TEXT_CHARACTERS = 64 * 1024 * 1024
-TEXT_BYTES = 112
-"""What a text is reckoned at beside its characters: an object, and its places in a dictionary."""
+TEXT_BYTES = 152
+"""What a text is reckoned at beside its characters: an object, and its places in a dictionary and
+in the table that stands for it where there are many."""
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 _WORDS: Mapping[str | None, str] = {
