@@ -57,6 +57,7 @@ class Running:
         self.graph: Graph = build(spec, Json(), allowed)
         self.state: PipelineState = "starting"
         self.message = ""
+        self.trouble = ""
         self.started = clock.wall()
         self.log = logging.getLogger(f"edgestream.{spec.name}")
         self.readers: dict[str, Reader] = {}
@@ -71,7 +72,10 @@ class Running:
 
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
-        store = await Store.open(self._folder, self.spec.name)
+        store = await self._open()
+        if store is None:
+            self.state = "stopped"
+            return
         try:
             await self._run(store, grace)
         except BaseException as error:
@@ -80,6 +84,24 @@ class Running:
         finally:
             await store.close()
         self.state = "stopped"
+
+    async def _open(self) -> Store | None:
+        """The state file, or None where a stop was asked for while the disk was full."""
+        opening = asyncio.create_task(Store.open(self._folder, self.spec.name, self._notice))
+        told = asyncio.create_task(self._told_to_stop())
+        try:
+            await asyncio.wait([opening, told], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                return opening.result()
+            return None
+        finally:
+            for task in (opening, told):
+                task.cancel()
+            await asyncio.gather(opening, told, return_exceptions=True)
+
+    def _notice(self, trouble: str) -> None:
+        self.trouble = trouble
+        self.log.warning("%s", trouble or "the disk has room again; reading goes on")
 
     def stop(self) -> None:
         """Ask for a graceful stop."""
@@ -110,7 +132,7 @@ class Running:
             self.state = "running"
             news = DeadLetterNews(task, store.path, self._clock, self.log)
             ticking = children.start(self._tick(store, news), "tick")
-            stopping = children.start(self._wait_for_stop(task), "stop")
+            stopping = children.start(self._wait_for_stop(store, task), "stop")
             await children.until(children.start(task.run(), "process"))
             stopping.cancel()
             ticking.cancel()
@@ -178,7 +200,7 @@ class Running:
                     text = "%s: no row has the column %r that the pipeline uses; %s"
                     self.log.warning(text, name, column, hint or "is it spelt right?")
 
-    async def _wait_for_stop(self, task: Task) -> None:
+    async def _wait_for_stop(self, store: Store, task: Task) -> None:
         await self._stopping.wait()
         self.state = "stopping"
         ending = [

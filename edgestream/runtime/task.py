@@ -198,7 +198,11 @@ class Task:
         return self._heads[sink]
 
     async def _room(self) -> None:
-        """Wait for sinks that may not fall further behind."""
+        """Wait for the disk, and for sinks that may not fall further behind."""
+        if self._store.full:
+            self._held = True
+            await self._store.room()
+            self._held = False
         for name, writer in self._writers.items():
             spec = self.graph.spec.sinks[name]
             spool = int(spec.spool.max_bytes) if spec.when_unreachable == "spool" else 1 << 20

@@ -45,7 +45,10 @@ class WorkerView:
         missing = []
         for running in self._pipelines:
             if running.state != "running":
-                missing.append(f"{running.spec.name}: {running.message or running.state}")
+                what = running.message or running.trouble or running.state
+                missing.append(f"{running.spec.name}: {what}")
+            elif running.trouble:
+                missing.append(f"{running.spec.name}: {running.trouble}")
             if running.state in ("failed", "stopped"):
                 continue  # what its steps were doing at the end helps nobody
             missing += [
@@ -97,7 +100,7 @@ def _describe(running: Running) -> dict[str, object]:
     return {
         "name": running.spec.name,
         "state": running.state,
-        "message": running.message,
+        "message": running.message or running.trouble,
         "delivery": running.delivery,
         "started": running.started / SECOND,
         "nodes": [*_nodes(running)],

@@ -38,6 +38,7 @@ _PRAGMAS = (
 def connect(path: Path) -> sqlite3.Connection:
     """Open or create a state file; raises `StoreError`, `sqlite3.Error`."""
     _make(path)
+    _forget_cached(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         for pragma in _PRAGMAS:
@@ -50,6 +51,21 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _forget_cached(path: Path) -> None:
+    """Read the file from the disk, not from memory.
+
+    After a failed fsync Linux counts the pages as written: what is in memory may not be on the
+    disk, and only what is on the disk may be believed (PostgreSQL wiki, "Fsync Errors").
+    """
+    for name in (path, Path(f"{path}-wal")):
+        if name.exists():
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(file)
 
 
 def close(connection: sqlite3.Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,13 @@ class Store:
         self._tails = Tails()
 
     @classmethod
-    async def open(cls, folder: Path, pipeline: str) -> Store:
-        """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`."""
+    async def open(
+        cls, folder: Path, pipeline: str, notice: Callable[[str], None] = lambda _: None
+    ) -> Store:
+        """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`.
+
+        ``notice`` is told what holds the file up (a full disk), and "" once that is over.
+        """
         store = cls(folder / f"{pipeline}.db")
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,11 +56,11 @@ class Store:
             refused.exit_code = EXIT_PERMISSION
             raise refused from error
         store._lock = Lock(folder / f"{pipeline}.lock")
-        store._thread = StoreThread(store.path)
+        store._thread = StoreThread(store.path, notice)
         try:
             await store._thread.start()
             store._tails = await store._running.submit(tables.tails)
-        except StoreError:
+        except BaseException:
             store._lock.release()
             raise
         return store
@@ -75,8 +80,22 @@ class Store:
         return self._running.submit(functools.partial(tables.append, row=row), awaited=awaited)
 
     def settle(self) -> None:
-        """Tell of what is on disk since the last time."""
+        """Tell of what is on disk since the last time; raises the `StoreError` that ended it."""
         self._running.settle()
+        self._running.check()
+
+    async def room(self) -> None:
+        """Wait while the disk is full, or until `hurry`."""
+        await self._running.roomy.wait()
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk is full, so that reading must pause."""
+        return not self._running.roomy.is_set()
+
+    def hurry(self) -> None:
+        """Wait for space no more: the pipeline is stopping."""
+        self._running.hurry()
 
     async def blocks(self, after: int, limit: int = -1) -> list[JournalRow]:
         """Journalled blocks after a sequence number."""

@@ -4,7 +4,8 @@ Rule: whatever is asked while a commit is in flight goes into the next commit, a
 (group commit). Work nobody waits for is told of when the loop next asks (`settle`): waking the
 loop for every commit costs as much as a commit. A failed commit fails everything in it, and the
 thread takes no more work: after a failed fsync nothing on disk may be trusted until it is read
-again.
+again. A full disk is no failure: the commit, of which nothing is left, is tried again, first with
+the room of the ballast and then until there is space.
 """
 
 from __future__ import annotations
@@ -20,18 +21,27 @@ from typing import Any, TypeVar
 
 from edgestream.errors import StoreError
 from edgestream.store.opening import close, connect, damaged
+from edgestream.store.space import Space, is_full
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 Entry = tuple[Work, asyncio.Future[Any], bool]
+PAUSE = 0.5
+"""Seconds between two looks at a full disk."""
 
 
 class StoreThread:
     """Runs functions of a connection in one thread, grouped into commits."""
 
-    def __init__(self, path: Path) -> None:
-        """Prepare for ``path``; nothing is opened yet."""
+    def __init__(self, path: Path, notice: Callable[[str], None]) -> None:
+        """Prepare for ``path``; ``notice`` is told in the loop what holds it up, or nothing."""
+        self.roomy = asyncio.Event()
+        self.roomy.set()
         self._path = path
+        self._notice = notice
+        self._space = Space(path)
+        self._full = False
+        self._hurry = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._done: deque[tuple[list[asyncio.Future[Any]], list[Any]]] = deque()
@@ -42,7 +52,11 @@ class StoreThread:
     async def start(self) -> None:
         """Open the file; raises `StoreError`."""
         self._thread.start()
-        await self._opened
+        try:
+            await asyncio.shield(self._opened)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
 
     def submit(
         self, work: Callable[[sqlite3.Connection], T], *, awaited: bool = True
@@ -64,26 +78,47 @@ class StoreThread:
         while self._done:
             _set_results(*self._done.popleft())
 
+    def check(self) -> None:
+        """Raise the `StoreError` after which nothing is written any more."""
+        if self._failed is not None:
+            raise self._failed
+
+    def hurry(self) -> None:
+        """Wait no more for space: what finds the disk full fails."""
+        self._hurry.set()
+        self.roomy.set()
+
     async def close(self) -> None:
         """Commit what is pending and close the file."""
+        self.hurry()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         try:
-            connection = connect(self._path)
+            connection = self._with_room(lambda: connect(self._path))
         except (sqlite3.Error, StoreError) as error:
             self._tell(_set_error, [self._opened], _translate(error, self._path))
             return
+        self._space.keep()
         self._tell(_set_results, [self._opened], [None])
         open_for_work = True
         while open_for_work:
-            group = [self._queue.get()]
+            group = [self._next()]
             while not self._queue.empty():
                 group.append(self._queue.get())
-            open_for_work = None not in group and self._failed is None
+            open_for_work = None not in group
             self._commit(connection, [entry for entry in group if entry is not None])
         self._close(connection)
+
+    def _next(self) -> Entry | None:
+        """The next thing to do; while the disk is full, look now and then whether it still is."""
+        while self._full:
+            try:
+                return self._queue.get(timeout=PAUSE)
+            except queue.Empty:
+                self._look_for_room()
+        return self._queue.get()
 
     def _close(self, connection: sqlite3.Connection) -> None:
         if self._failed is not None:
@@ -102,12 +137,8 @@ class StoreThread:
         if not group:
             return
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            results = [work(connection) for work, _, _ in group]
-            connection.execute("COMMIT")
+            results = self._with_room(lambda: _transact(connection, group))
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting side raises it
-            if connection.in_transaction:
-                connection.rollback()
             self._failed = _translate(error, self._path)
             self._tell(_set_error, futures, self._failed)
             return
@@ -115,9 +146,47 @@ class StoreThread:
         if any(awaited for _, _, awaited in group):
             self._tell(self.settle)
 
+    def _with_room(self, call: Callable[[], T]) -> T:
+        """Call until the disk has room for it, with the help of the ballast."""
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if not is_full(error):
+                    raise
+                self._became_full()
+                if not self._space.release() and self._hurry.wait(PAUSE):
+                    raise
+
+    def _became_full(self) -> None:
+        if not self._full:
+            self._full = True
+            self._tell(self.roomy.clear)
+            self._tell(self._notice, full_disk(self._path))
+
+    def _look_for_room(self) -> None:
+        if self._space.enough():
+            self._full = False
+            self._space.keep()
+            self._tell(self.roomy.set)
+            self._tell(self._notice, "")
+
     def _tell(self, call: Callable[..., None], *args: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *args)
+
+
+def _transact(connection: sqlite3.Connection, group: list[Entry]) -> list[Any]:
+    """All of a group in one transaction, or nothing of it."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        results = [work(connection) for work, _, _ in group]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
+    return results
 
 
 def _set_results(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
@@ -136,17 +205,22 @@ def _translate(error: Exception, path: Path) -> StoreError:
     if isinstance(error, StoreError):
         return error
     code = getattr(error, "sqlite_errorname", "")
-    if code.startswith("SQLITE_FULL"):
-        made = StoreError(
-            f"the disk is full: {path} cannot grow; free some space and start again "
-            "(nothing acknowledged is lost)"
-        )
+    if is_full(error):
+        made = StoreError(f"{full_disk(path)}; it was stopped before there was space")
     elif code.startswith("SQLITE_NOTADB") or code.startswith("SQLITE_CORRUPT"):
         made = damaged(path, error)
     elif isinstance(error, sqlite3.Error):
-        made = StoreError(f"cannot write {path}: {error} ({code or 'SQLite'})")
+        made = StoreError(
+            f"cannot read or write {path}: {error} ({code or 'SQLite'}); nothing more is "
+            "acknowledged, and the next start begins with what is on the disk"
+        )
     else:
         made = StoreError(f"storing to {path} failed: {error!r}")
         made.exit_code = 1
     made.__cause__ = error
     return made
+
+
+def full_disk(path: Path) -> str:
+    """What is said while the disk is full."""
+    return f"the disk is full: {path} cannot grow, reading pauses (nothing acknowledged is lost)"

@@ -14,7 +14,7 @@ import pytest
 
 from edgestream.batch import from_rows
 from edgestream.component import State
-from edgestream.errors import StoreError, StoreLocked
+from edgestream.errors import StoreLocked
 from edgestream.store import tables, tail
 from edgestream.store.lock import Lock
 from edgestream.store.store import Store, state_dir
@@ -133,22 +133,6 @@ asyncio.run(Store.open(Path({str(tmp_path)!r}), "weather"))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     await (await Store.open(tmp_path, "weather")).close()
-
-
-async def test_a_full_disk_fails_the_commit_and_all_that_follow(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(connection: sqlite3.Connection, row: JournalRow) -> None:
-        connection.execute("PRAGMA max_page_count = 1")
-        connection.execute("CREATE TABLE filler AS SELECT randomblob(100000) AS x")
-
-    monkeypatch.setattr(tables, "append", full)
-    with pytest.raises(StoreError, match="the disk is full") as caught:
-        await store.append(row(1))
-    assert caught.value.exit_code == 74
-    monkeypatch.undo()
-    with pytest.raises(StoreError, match="the disk is full"):
-        await store.append(row(2))
 
 
 async def test_dead_letters_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
