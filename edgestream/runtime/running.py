@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgestream.clock import SECOND, Clock
 from edgestream.codecs.json import Json
@@ -33,6 +33,7 @@ from edgestream.spec import Delivery, PipelineSpec
 from edgestream.store.checkpoints import Resume
 from edgestream.store.store import Store
 
+T = TypeVar("T")
 TICK = SECOND // 10
 ENDING = 2.0
 """Seconds in which sources hand on what they have read when the pipeline is stopped."""
@@ -72,7 +73,8 @@ class Running:
 
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
-        store = await self._open()
+        opening = Store.open(self._folder, self.spec.name, self._notice)
+        store = await _unless(self._stopping, opening)
         if store is None:
             self.state = "stopped"
             return
@@ -84,20 +86,6 @@ class Running:
         finally:
             await store.close()
         self.state = "stopped"
-
-    async def _open(self) -> Store | None:
-        """The state file, or None where a stop was asked for while the disk was full."""
-        opening = asyncio.create_task(Store.open(self._folder, self.spec.name, self._notice))
-        told = asyncio.create_task(self._told_to_stop())
-        try:
-            await asyncio.wait([opening, told], return_when=asyncio.FIRST_COMPLETED)
-            if opening.done():
-                return opening.result()
-            return None
-        finally:
-            for task in (opening, told):
-                task.cancel()
-            await asyncio.gather(opening, told, return_exceptions=True)
 
     def _notice(self, trouble: str) -> None:
         self.trouble = trouble
@@ -240,6 +228,18 @@ class Running:
             kept = self.delivery != "best_effort"
             fate = "wait in the state file" if kept else "are lost: delivery is best_effort"
             self.log.warning("%s: its last rows %s", ", ".join(waiting), fate)
+
+
+async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What ``work`` gives, or None where the event came first."""
+    tasks = asyncio.create_task(work), asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Children:

@@ -86,16 +86,16 @@ class Store:
 
     async def room(self) -> None:
         """Wait while the disk is full, or until `hurry`."""
-        await self._running.roomy.wait()
+        await self._running.room.free.wait()
 
     @property
     def full(self) -> bool:
         """Whether the disk is full, so that reading must pause."""
-        return not self._running.roomy.is_set()
+        return not self._running.room.free.is_set()
 
     def hurry(self) -> None:
         """Wait for space no more: the pipeline is stopping."""
-        self._running.hurry()
+        self._running.room.hurry()
 
     async def blocks(self, after: int, limit: int = -1) -> list[JournalRow]:
         """Journalled blocks after a sequence number."""

@@ -21,13 +21,12 @@ from typing import Any, TypeVar
 
 from edgestream.errors import StoreError
 from edgestream.store.opening import close, connect, damaged
-from edgestream.store.space import Space, is_full
+from edgestream.store.room import PAUSE, Room, full_disk
+from edgestream.store.space import is_full
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 Entry = tuple[Work, asyncio.Future[Any], bool]
-PAUSE = 0.5
-"""Seconds between two looks at a full disk."""
 
 
 class StoreThread:
@@ -35,13 +34,8 @@ class StoreThread:
 
     def __init__(self, path: Path, notice: Callable[[str], None]) -> None:
         """Prepare for ``path``; ``notice`` is told in the loop what holds it up, or nothing."""
-        self.roomy = asyncio.Event()
-        self.roomy.set()
+        self.room = Room(path, self._tell, notice)
         self._path = path
-        self._notice = notice
-        self._space = Space(path)
-        self._full = False
-        self._hurry = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._done: deque[tuple[list[asyncio.Future[Any]], list[Any]]] = deque()
@@ -83,24 +77,19 @@ class StoreThread:
         if self._failed is not None:
             raise self._failed
 
-    def hurry(self) -> None:
-        """Wait no more for space: what finds the disk full fails."""
-        self._hurry.set()
-        self.roomy.set()
-
     async def close(self) -> None:
         """Commit what is pending and close the file."""
-        self.hurry()
+        self.room.hurry()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         try:
-            connection = self._with_room(lambda: connect(self._path))
+            connection = self.room.until_written(lambda: connect(self._path))
         except (sqlite3.Error, StoreError) as error:
             self._tell(_set_error, [self._opened], _translate(error, self._path))
             return
-        self._space.keep()
+        self.room.keep_ballast()
         self._tell(_set_results, [self._opened], [None])
         open_for_work = True
         while open_for_work:
@@ -113,11 +102,11 @@ class StoreThread:
 
     def _next(self) -> Entry | None:
         """The next thing to do; while the disk is full, look now and then whether it still is."""
-        while self._full:
+        while self.room.full:
             try:
                 return self._queue.get(timeout=PAUSE)
             except queue.Empty:
-                self._look_for_room()
+                self.room.look()
         return self._queue.get()
 
     def _close(self, connection: sqlite3.Connection) -> None:
@@ -137,7 +126,7 @@ class StoreThread:
         if not group:
             return
         try:
-            results = self._with_room(lambda: _transact(connection, group))
+            results = self.room.until_written(lambda: _transact(connection, group))
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting side raises it
             self._failed = _translate(error, self._path)
             self._tell(_set_error, futures, self._failed)
@@ -145,31 +134,6 @@ class StoreThread:
         self._done.append((futures, results))
         if any(awaited for _, _, awaited in group):
             self._tell(self.settle)
-
-    def _with_room(self, call: Callable[[], T]) -> T:
-        """Call until the disk has room for it, with the help of the ballast."""
-        while True:
-            try:
-                return call()
-            except Exception as error:
-                if not is_full(error):
-                    raise
-                self._became_full()
-                if not self._space.release() and self._hurry.wait(PAUSE):
-                    raise
-
-    def _became_full(self) -> None:
-        if not self._full:
-            self._full = True
-            self._tell(self.roomy.clear)
-            self._tell(self._notice, full_disk(self._path))
-
-    def _look_for_room(self) -> None:
-        if self._space.enough():
-            self._full = False
-            self._space.keep()
-            self._tell(self.roomy.set)
-            self._tell(self._notice, "")
 
     def _tell(self, call: Callable[..., None], *args: Any) -> None:
         if not self._loop.is_closed():
@@ -219,8 +183,3 @@ def _translate(error: Exception, path: Path) -> StoreError:
         made.exit_code = 1
     made.__cause__ = error
     return made
-
-
-def full_disk(path: Path) -> str:
-    """What is said while the disk is full."""
-    return f"the disk is full: {path} cannot grow, reading pauses (nothing acknowledged is lost)"

@@ -9,7 +9,7 @@ import pytest
 
 from edgestream.component import State
 from edgestream.errors import StoreError
-from edgestream.store import thread
+from edgestream.store import room, thread
 from edgestream.store.space import BALLAST
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, JournalRow
@@ -18,6 +18,7 @@ from tests.servers.small_disk import SmallDisk, small_disk
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallDisk]:
+    monkeypatch.setattr(room, "PAUSE", 0.01)
     monkeypatch.setattr(thread, "PAUSE", 0.01)
     with small_disk(tmp_path / "disk", "16m") as made:
         yield made
