@@ -98,6 +98,8 @@ class StoreThread:
                 group.append(self._queue.get())
             open_for_work = None not in group
             self._commit(connection, [entry for entry in group if entry is not None])
+            if self.room.full:
+                self.room.look()
         self._close(connection)
 
     def _next(self) -> Entry | None:
