@@ -22,7 +22,8 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# environment EXTRA: .venv with edgestream and an extra, made again when pyproject.toml changed.
+# environment EXTRA: .venv with edgestream and an extra, made again when what is wanted changed. Packages
+# are those pinned in deploy/requirements (scripts/lock), each checked against its hash.
 environment() {
   if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     say "Python 3.11 or later is needed (PYTHON=… chooses one); found: $("$PYTHON" --version 2>&1 || echo none)"
@@ -33,11 +34,12 @@ environment() {
     "$PYTHON" -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
     "$PYTHON" -m venv .venv
   fi
-  local wanted
-  wanted="$1 $(sha256sum pyproject.toml | cut -d' ' -f1)"
+  local wanted pinned=deploy/requirements/$1.txt
+  wanted="$1 $(cat pyproject.toml "$pinned" | sha256sum | cut -d' ' -f1)"
   if [ "$(cat .venv/edgestream-installed 2>/dev/null)" != "$wanted" ]; then
     say "installing edgestream[$1] into .venv"
-    .venv/bin/python -m pip install -q --no-input -e ".[$1]"
+    .venv/bin/python -m pip install -q --no-input --require-hashes -r "$pinned"
+    .venv/bin/python -m pip install -q --no-input --no-deps --no-build-isolation -e .
     echo "$wanted" >.venv/edgestream-installed
   fi
 }
