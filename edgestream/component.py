@@ -191,7 +191,8 @@ class Source(Component):
     unhurried: bool = False
     """Whether nothing waits for a single row: what it gives is journalled, or only windows take it.
 
-    Set by the runtime before ``open``; reading may then gather more at a time.
+    Reading may then gather more at a time. The runtime sets it before ``open``, and takes it back
+    for the moments before a window closes.
     """
 
     def schema(self) -> Schema:
@@ -291,6 +292,10 @@ class Operator(Component):
     def advance(self, watermark: int) -> Outputs:
         """The rows that leave because no row before ``watermark`` (ns) is awaited any more."""
         return ()
+
+    def due(self) -> int | None:
+        """The watermark (ns) at which rows will next leave, where that is known."""
+        return None
 
     def state_bytes(self) -> int:
         """The bytes of state it holds, cheaply: texts are reckoned, not measured."""

@@ -233,6 +233,10 @@ class Window(Operator):
         self._running = _start(self)
         self._running.load(saved.meta, saved.arrays)
 
+    def due(self) -> int | None:
+        """The end of the next window of a grid, or of the first of the others."""
+        return None if self._running is None else self._running.due
+
     def state_bytes(self) -> int:
         """The bytes of state held; texts are reckoned, not measured."""
         return 0 if self._running is None else self._running.nbytes

@@ -19,6 +19,7 @@ from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
 from edgestream.runtime.blocks import origin, received, rows
 from edgestream.runtime.decode import Read, read
+from edgestream.runtime.hurry import Hurry
 from edgestream.runtime.inbox import Item
 from edgestream.runtime.memory import Memory
 from edgestream.saved import restore
@@ -40,6 +41,7 @@ class Flow:
         """Through this graph."""
         self.graph = graph
         self.memory = Memory(graph)
+        self._hurry = Hurry(graph)
 
     def read(self, item: Item, now: int) -> Read:
         """Decode an item and give its rows their times."""
@@ -58,6 +60,7 @@ class Flow:
             entry.watermark.observe(batch.times, latest, monotonic)
             arrived += self._advance(monotonic)
             self.memory.note(len(batch))
+        self._hurry.look()
         return Passed(arrived, letters)
 
     def tick(self, monotonic: int) -> Arrived:
@@ -66,6 +69,7 @@ class Flow:
             entry.watermark.tick(monotonic)
         arrived = self._advance(monotonic)
         self.memory.tick()
+        self._hurry.look()
         return arrived
 
     def end(self, source: str, monotonic: int) -> Arrived:

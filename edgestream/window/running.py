@@ -17,7 +17,7 @@ from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch, concat
 from edgestream.window.early import Early, Queue
 from edgestream.window.grid import EARLIEST, LATEST
-from edgestream.window.kind import Closed, Kind, Mask, Rows
+from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows
 from edgestream.window.known import Known
 from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
@@ -54,6 +54,12 @@ class Running:
             sorted({*by, *reads}.union(*(one.names for one in aggregates.values())))
         )
         self.known = Known(self._keys, self._waiting)
+
+    @property
+    def due(self) -> int | None:
+        """The watermark at which windows will next close, as far as it is known."""
+        due = self._kind.due
+        return None if due in (FAR, UNKNOWN) else due
 
     @property
     def nbytes(self) -> int:

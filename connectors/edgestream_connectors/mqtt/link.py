@@ -1,8 +1,9 @@
 """One TCP or TLS connection: the pace of reading, the pressure of writing, and why it ended.
 
 Rule of reading: every socket read is handed on as one block; after a block with messages reading
-pauses for ``linger``, so that the next block is a large one: waking up for every message costs
-several times what the message does. A read that filled its buffer is followed by the next at once.
+pauses for ``linger()`` seconds, so that the next block is a large one: waking up for every message
+costs several times what the message does. A read that filled its buffer is followed by the next at
+once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self, deliver: Callable[[bytes], bool], lost: Callable[[str], None]) -> None:
         """``deliver`` takes a block and says whether to linger; ``lost`` takes why it ended."""
-        self.linger = 0.0
+        self.linger: Callable[[], float] = _not_at_all
         self._deliver = deliver
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -39,11 +40,13 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand a block on, then pause unless there is more to read already."""
-        linger = self._deliver(data) and self.linger > 0 and len(data) < FULL_READ
-        if linger and self._timer is None and self._socket is not None:
+        if not self._deliver(data) or len(data) >= FULL_READ:
+            return
+        seconds = self.linger()
+        if seconds > 0 and self._timer is None and self._socket is not None:
             self._socket.pause_reading()
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self.linger, self._lingered)
+            self._timer = loop.call_later(seconds, self._lingered)
 
     def _lingered(self) -> None:
         self._timer = None
@@ -96,13 +99,17 @@ class Link(asyncio.Protocol):
         """Send what is buffered and close; cut the connection if that takes too long."""
         if self._transport is None:
             return
-        self.linger = 0.0
+        self.linger = _not_at_all
         self.block(False)
         self._transport.close()
         try:
             await asyncio.wait_for(self._closed.wait(), seconds)
         except TimeoutError:
             self.abort()
+
+
+def _not_at_all() -> float:
+    return 0.0
 
 
 def why_lost(error: Exception | None) -> str:

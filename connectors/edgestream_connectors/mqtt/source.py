@@ -221,8 +221,13 @@ class Mqtt(Source):
         await client.subscribe([share + each.filter for each in patterns], self.qos)
         if any(qos < self.qos for qos in client.granted):
             ctx.log.warning("%s grants QoS 0 only: messages may be lost", self.url)
-        linger = ("20ms" if self.unhurried else "1ms") if self.linger is None else self.linger
-        client.link.linger = nanos(linger).seconds
+        client.link.linger = self._pause
+
+    def _pause(self) -> float:
+        """Seconds to linger after a read."""
+        if self.linger is not None:
+            return nanos(self.linger).seconds
+        return 0.02 if self.unhurried else 0.001
 
     async def batches(self) -> AsyncIterator[Payloads]:
         """What each read brought; `Disconnected` once everything received has been given out."""

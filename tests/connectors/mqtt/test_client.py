@@ -230,7 +230,7 @@ def link(messages: bool = True) -> tuple[Link, Pausable]:
     below = Pausable()
     transport = cast("asyncio.Transport", below)
     made.attach(transport, transport)
-    made.linger = 0.001
+    made.linger = lambda: 0.001
     return made, below
 
 
@@ -267,7 +267,7 @@ class TestPace:
 
     async def test_linger_0_is_off(self) -> None:
         one, below = link()
-        one.linger = 0.0
+        one.linger = lambda: 0.0
         one.data_received(b"x")
         assert below.calls == []
 
