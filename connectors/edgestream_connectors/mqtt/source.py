@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -221,13 +222,7 @@ class Mqtt(Source):
         await client.subscribe([share + each.filter for each in patterns], self.qos)
         if any(qos < self.qos for qos in client.granted):
             ctx.log.warning("%s grants QoS 0 only: messages may be lost", self.url)
-        client.link.linger = self._pause
-
-    def _pause(self) -> float:
-        """Seconds to linger after a read."""
-        if self.linger is not None:
-            return nanos(self.linger).seconds
-        return 0.02 if self.unhurried else 0.001
+        client.link.linger = functools.partial(_pause, self)
 
     async def batches(self) -> AsyncIterator[Payloads]:
         """What each read brought; `Disconnected` once everything received has been given out."""
@@ -302,6 +297,13 @@ class Mqtt(Source):
         self._pending.clear()
         if client is not None:
             await client.close()
+
+
+def _pause(source: Mqtt) -> float:
+    """Seconds to linger after a read."""
+    if source.linger is not None:
+        return nanos(source.linger).seconds
+    return 0.02 if source.unhurried else 0.001
 
 
 def _written(source: Mqtt) -> list[tuple[tuple[str | int, ...], str]]:
