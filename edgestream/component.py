@@ -95,7 +95,8 @@ class Payloads:
 class Token:
     """Names the last batch a sink has made durable: written in the sink's own transaction.
 
-    ``store`` identifies the state file the numbers belong to, ``seq`` grows by one a batch.
+    ``store`` identifies the state file the number belongs to; ``seq`` never falls, and says
+    nothing else to a sink.
     """
 
     store: str
@@ -338,6 +339,8 @@ class Sink(Component):
     """
 
     delivery: ClassVar[SinkDelivery]
+    ordered: ClassVar[bool] = True
+    """Whether whoever reads there sees the order of writing: a topic and a file, not a table."""
 
     def accepts(self, schema: Schema, keys: Sequence[str]) -> None:
         """At load: raise `ConfigError` where rows of this shape cannot be written."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from edgestream.batch import Batch
 from edgestream.component import MAIN, OVERFLOW, Codec, Operator, Outputs, Sink
+from edgestream.delivery import received
 from edgestream.entry import Entry, columns_given, demand, known_ids
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Watermark
@@ -236,8 +237,6 @@ def _follow(graph: Graph) -> list[Problem]:
         for other in receiver.inputs[1:]:
             schema = schema.merge(schemas[other])
         path = graph.spec.path(receiver.id)
-        if isinstance(receiver, Exit):
-            path = (*path, receiver.component.about.name)
         try:
             if isinstance(receiver, Node):
                 if isinstance(receiver.operator, Sided):
@@ -249,8 +248,10 @@ def _follow(graph: Graph) -> list[Problem]:
                     schemas[f"{receiver.id}:{port}"] = receiver.operator.port_schema(port, schema)
                 keys[receiver.id] = receiver.operator.keys(keys.get(receiver.inputs[0], ()))
             else:
-                receiver.schema = schema
                 receiver.keys = keys.get(receiver.inputs[0], ())
+                schema = received(graph.spec.sinks[receiver.id], schema, receiver.keys)
+                path = (*path, receiver.component.about.name)
+                receiver.schema = schema
                 receiver.component.accepts(schema, receiver.keys)
         except ConfigError as error:
             problems += [problem.under(*path) for problem in error.problems]

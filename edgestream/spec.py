@@ -7,7 +7,7 @@ one sink called ``sink``; nothing else in edgestream knows the difference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,8 @@ from edgestream.eventtime import Time
 from edgestream.scenario import Scenario
 
 Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
+Overflow: TypeAlias = Literal["pause", "drop_oldest", "drop_newest", "downsample"]
+Order: TypeAlias = Literal["live_first", "oldest_first"]
 STRONGEST: tuple[Delivery, ...] = ("best_effort", "at_least_once", "effectively_once")
 MEMORY = Bytes(256 * 1024 * 1024)
 """The state of a pipeline may be so large by default: a normal one is a hundredth of it."""
@@ -47,13 +49,57 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """How much a sink's output may wait in the state file while the sink cannot be reached."""
+    """How much of a sink's output may wait in the state file, what goes beyond, and in which order.
 
-    max_bytes: Size = option(default="256MiB", help="Reading pauses when the spool holds more.")
+    Bytes are those of the rows as they are stored (packed), not those of the file.
+    """
+
+    max_bytes: Size = option(default="256MiB", minimum=1, help="No more than this may wait.")
+    max_age: Duration = option(default="0s", help="No row may wait for longer; 0 is for ever.")
+    min_free: Size = option(
+        default="64MiB",
+        help="While the disk of the state folder has less free, the spool does not grow.",
+    )
+    overflow: Overflow = option(
+        default="pause",
+        help="Beyond that: pause reading, drop_oldest, drop_newest, or downsample: keep every "
+        "second row of each key, then every fourth.",
+    )
+    by: Sequence[str] = option(
+        default=(),
+        help="The columns that are a key for downsample; default: those that identify a row, "
+        "apart from times.",
+    )
+    order: Literal["auto", "live_first", "oldest_first"] = option(
+        default="auto",
+        help="After an outage: new rows first and the others behind, or all in their order; auto "
+        "is live_first into tables.",
+    )
+    mark: str = option(
+        default="",
+        help="A column of this name says whether a row was sent late: true or false.",
+        example="replayed",
+    )
 
     def __post_init__(self) -> None:
         """Convert sizes; raises `ConfigError`."""
         convert_fields(self)
+
+    @property
+    def drops(self) -> bool:
+        """Whether rows beyond the budget are dropped."""
+        return self.overflow != "pause"
+
+    def __str__(self) -> str:
+        """What it does, for people."""
+        limits = f"up to {self.max_bytes}" + (f" and {self.max_age}" if self.max_age else "")
+        then = {
+            "pause": "then reading pauses",
+            "drop_oldest": "then the oldest rows are dropped and counted",
+            "drop_newest": "then new rows are dropped and counted",
+            "downsample": "then every second row of each key is dropped and counted",
+        }
+        return f"{limits}, {then[self.overflow]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +110,13 @@ class SinkSpec:
     component: Sink
     when_unreachable: Literal["spool", "wait"] = "spool"
     spool: Spool = field(default_factory=Spool)
+
+    @property
+    def order(self) -> Order:
+        """The order after an outage: new rows wait only where somebody sees the order."""
+        if self.spool.order == "auto":
+            return "oldest_first" if self.component.ordered else "live_first"
+        return self.spool.order
 
 
 @dataclass(frozen=True, slots=True)

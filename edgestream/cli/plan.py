@@ -12,7 +12,7 @@ from edgestream.cli.load import allowed_modules, load_specs
 from edgestream.codecs.json import Json
 from edgestream.delivery import agreed, pairs
 from edgestream.graph import Graph, build
-from edgestream.spec import PipelineSpec
+from edgestream.spec import PipelineSpec, SinkSpec
 
 
 @click.command("plan")
@@ -55,9 +55,16 @@ def describe(spec: PipelineSpec, graph: Graph) -> dict[str, Any]:
             for name, component, targets in nodes
         ],
         "guarantees": [
-            {"source": p.source, "sink": p.sink, "delivery": p.delivery, "reason": p.reason}
+            {
+                "source": p.source,
+                "sink": p.sink,
+                "delivery": p.delivery,
+                "reason": p.reason,
+                "but": p.but,
+            }
             for p in pairs(spec)
         ],
+        "when_unreachable": {name: away(sink) for name, sink in spec.sinks.items()},
     }
 
 
@@ -75,4 +82,17 @@ def show(plan: dict[str, Any]) -> None:
         arrow = f"  → {', '.join(targets)}" if targets else ""
         click.echo(f"  {node['id']:<{width}}  {node['what']}{arrow}")
     for pair in plan["guarantees"]:
-        click.echo(f"  {pair['source']} → {pair['sink']}: {pair['delivery']} ({pair['reason']})")
+        but = f", {pair['but']}" if pair["but"] else ""
+        reason = pair["reason"]
+        click.echo(f"  {pair['source']} → {pair['sink']}: {pair['delivery']} ({reason}){but}")
+    for name, text in plan["when_unreachable"].items():
+        click.echo(f"  {name} away: {text}")
+
+
+def away(sink: SinkSpec) -> str:
+    """What happens while a sink cannot be reached."""
+    if sink.when_unreachable == "wait":
+        return "reading stops until it is back"
+    text = f"its rows wait in the state file, {sink.spool}"
+    order = "new rows go first" if sink.order == "live_first" else "all go in their order"
+    return f"{text}; after that {order}"

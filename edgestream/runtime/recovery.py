@@ -15,6 +15,7 @@ from edgestream.clock import SECOND, Clock
 from edgestream.errors import EXIT_CONFIG, StoreError
 from edgestream.graph import Graph
 from edgestream.store.checkpoints import Resume
+from edgestream.store.spool import LATE
 from edgestream.store.store import Store
 
 Choice: TypeAlias = Literal["older", "log-start", "now"]
@@ -38,15 +39,16 @@ async def recovered(
         return await _start_over(store, graph, resume, choice, clock, log)
     if not resume.generation:
         raise _refusal(store, "no checkpoint in it is whole", ("log-start", "now"))
-    twice = [name for name in resume.ahead if name in graph.exits and not _may_repeat(graph, name)]
+    ahead = sorted({name.removesuffix(LATE) for name in resume.ahead})
+    twice = [name for name in ahead if name in graph.exits and not _may_repeat(graph, name)]
     if twice and choice != "older":
-        what = f"rows for {', '.join(sorted(twice))} that were made since could be there twice"
+        what = f"rows for {', '.join(twice)} that were made since could be there twice"
         raise _refusal(store, f"its newest checkpoint is damaged, and {what}", tuple(CHOICES))
     log.warning(
         "went back to checkpoint %d of %s: all input since then is processed again%s",
         resume.generation,
         datetime.fromtimestamp(resume.at // SECOND, UTC).isoformat(),
-        f"; rows for {', '.join(sorted(resume.ahead))} may be written again" * bool(resume.ahead),
+        f"; rows for {', '.join(ahead)} may be written again" * bool(ahead),
     )
     return await store.go_back(resume)
 

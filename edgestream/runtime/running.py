@@ -31,6 +31,7 @@ from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
 from edgestream.spec import Delivery, PipelineSpec
 from edgestream.store.checkpoints import Resume
+from edgestream.store.spool import LATE, Waiting
 from edgestream.store.store import Store
 
 T = TypeVar("T")
@@ -100,7 +101,12 @@ class Running:
         task = self.task = self._assemble(store, resume)
         task.resume(resume)
         for name, writer in self.writers.items():
-            writer.resume(task.heads.get(name, 0), resume.outbox_bytes.get(name, 0))
+            writer.resume(
+                task.heads.get(name, 0),
+                resume.outbox_bytes.get(name, 0),
+                task.heads.get(name + LATE, 0),
+                resume.spools.get(name, Waiting()),
+            )
         async with _Children() as children:
             writing = [
                 children.start(writer.run(), f"write {name}")
@@ -125,6 +131,8 @@ class Running:
             stopping.cancel()
             ticking.cancel()
             await self._finish_writing(children, writing, grace)
+            for writer in self.writers.values():
+                writer.drops.tell(last=True)
             news.tell(last=True)
 
     def _refreshers(self) -> list[Refresher]:
@@ -149,7 +157,14 @@ class Running:
         for name, exit_ in self.graph.exits.items():
             ctx, status = self._context(name, exit_.component)
             self.writers[name] = Writer(
-                name, exit_.component, ctx, status, store, resume.store, spooled=durable
+                name,
+                exit_.component,
+                self.spec.sinks[name],
+                ctx,
+                status,
+                store,
+                resume.store,
+                spooled=durable,
             )
         return Task(
             self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable
@@ -223,7 +238,7 @@ class Running:
             everything.result()
         everything.cancel()
         await asyncio.gather(everything, return_exceptions=True)
-        waiting = [name for name, writer in self.writers.items() if writer.sent < writer.head]
+        waiting = [name for name, writer in self.writers.items() if writer.lanes.pending]
         if waiting:
             kept = self.delivery != "best_effort"
             fate = "wait in the state file" if kept else "are lost: delivery is best_effort"

@@ -16,6 +16,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from edgestream.batch import Batch, concat
 from edgestream.clock import SECOND, Clock
@@ -25,15 +26,18 @@ from edgestream.errors import Rejected
 from edgestream.graph import Arrived, Graph
 from edgestream.runtime.blocks import ENOUGH_BYTES, ENOUGH_ROWS, joined, slices
 from edgestream.runtime.flow import Flow
-from edgestream.runtime.inbox import Ended, Inbox, Item
+from edgestream.runtime.inbox import Ended, Inbox, Item, size_of
 from edgestream.runtime.pace import Pace
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.writer import Writer
 from edgestream.saved import snapshot, topology
 from edgestream.store.checkpoints import Resume
+from edgestream.store.spool import LATE
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, DeadLetter
 
+Numbered: TypeAlias = tuple[str, int, Batch]
+"""(sink, number in its lane, rows)"""
 SOON = SECOND // 10
 """Rows for a sink wait no longer than this for a checkpoint, unless checkpoints are slow."""
 LETTERS = 1_000
@@ -75,6 +79,7 @@ class Task:
         self._processed: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, int] = {}
         self._outgoing: dict[str, list[Batch]] = {}
+        self._outgoing_bytes = 0
         self._letters: list[DeadLetter] = []
         self._changed = False
         self._last_cut = clock.monotonic()
@@ -94,6 +99,8 @@ class Task:
         self._heads = dict(resume.meta.get("outbox", {}))
         for sink, top in resume.outbox_heads.items():
             self._heads[sink] = max(top, self._heads.get(sink, 0))
+        for sink, waiting in resume.spools.items():
+            self._heads[sink + LATE] = max(waiting.head, self._heads.get(sink + LATE, 0))
         self._flow.restore(resume.states, resume.meta.get("watermarks", {}))
         self._flow.recall(resume.ids, anew=not self._durable)
 
@@ -190,6 +197,7 @@ class Task:
             self._changed = True
             if self._durable:
                 self._outgoing.setdefault(sink, []).append(batch)
+                self._outgoing_bytes += size_of(batch)
             else:
                 self._writers[sink].offer(self._number(sink), batch)
 
@@ -203,14 +211,11 @@ class Task:
             self._held = True
             await self._store.room()
             self._held = False
-        for name, writer in self._writers.items():
-            spec = self.graph.spec.sinks[name]
-            spool = int(spec.spool.max_bytes) if spec.when_unreachable == "spool" else 1 << 20
-            limit = spool if self._durable else 8 << 20
-            if writer.undelivered > limit:
+        for writer in self._writers.values():
+            if writer.full:
                 self._checkpoint_when_due()
                 self._held = True
-                await writer.room(limit)
+                await writer.room()
                 self._held = False
 
     def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> list[DeadLetter]:
@@ -234,7 +239,11 @@ class Task:
         if self._flight is not None or not self._changed:
             return
         waited = self._clock.monotonic() - self._last_cut
-        urgent = bool(self._outgoing) or len(self._letters) >= LETTERS
+        urgent = (
+            any(self._writers[sink].prompt for sink in self._outgoing)
+            or self._outgoing_bytes > ENOUGH_BYTES
+            or len(self._letters) >= LETTERS
+        )
         due = waited >= (max(SOON, 10 * self._cost) if urgent else self._every)
         if due and self._durable:
             self._checkpoint()
@@ -244,9 +253,7 @@ class Task:
 
     def _checkpoint(self) -> None:
         """Cut here: everything below belongs to one moment."""
-        outgoing = [
-            (sink, self._number(sink), concat(batches)) for sink, batches in self._outgoing.items()
-        ]
+        live, spooled = self._sorted()
         self._epoch += 1
         cut = Cut(
             epoch=self._epoch,
@@ -257,25 +264,45 @@ class Task:
                 "watermarks": self._flow.watermarks(),
             },
             states=snapshot(self.graph),
-            outbox=outgoing,
-            delivered={name: writer.sent for name, writer in self._writers.items()},
+            outbox=live,
+            delivered={name: writer.lanes.live.sent for name, writer in self._writers.items()},
             dead_letters=self._letters,
             topology=self._topology,
             ids=self._flow.ids(),
+            spooled=spooled,
+            budgets={name: writer.budget for name, writer in self._writers.items()},
         )
         processed = dict(self._processed)
         self._outgoing, self._letters, self._changed = {}, [], False
+        self._outgoing_bytes = 0
         self._last_cut = self._clock.monotonic()
         self._flight = asyncio.create_task(self._land(cut, processed), name="checkpoint")
+
+    def _sorted(self) -> tuple[list[Numbered], list[Numbered]]:
+        """The rows for the sinks, numbered: those on their way, and those that have to wait."""
+        live: list[Numbered] = []
+        spooled: list[Numbered] = []
+        for sink, batches in self._outgoing.items():
+            writer = self._writers[sink]
+            now, later = writer.lanes.split(
+                concat(batches), down=writer.down, head=self._heads.get(sink, 0)
+            )
+            if now is not None:
+                live.append((sink, self._number(sink), now))
+            if later is not None:
+                spooled.append((sink, self._number(sink + LATE), later))
+        return live, spooled
 
     async def _land(self, cut: Cut, processed: Mapping[str, tuple[int, int]]) -> None:
         """Write a cut; then its rows may go to the sinks and its items be acknowledged."""
         started = time.perf_counter_ns()
-        await self._store.save(cut)
+        waiting = await self._store.save(cut)
         self._cost = time.perf_counter_ns() - started
         self.checkpoints += 1
         for sink, seq, batch in cut.outbox:
             self._writers[sink].offer(seq, batch)
+        for sink, seq, batch in cut.spooled:
+            self._writers[sink].spooled(seq, batch, waiting[sink])
         for source, (opening, index) in processed.items():
             if source in self._readers and self._readers[source].source.replayable:
                 self._readers[source].durable(opening, index)

@@ -14,6 +14,7 @@ from edgestream.eventtime import ENDED
 from edgestream.graph import Node
 from edgestream.runtime.running import Running
 from edgestream.runtime.status import StepStatus
+from edgestream.runtime.writer import Writer
 from edgestream.web.metrics import Sample
 
 STUCK = 60 * SECOND
@@ -53,6 +54,7 @@ class WorkerView:
                 continue  # what its steps were doing at the end helps nobody
             missing += [
                 f"{running.spec.name}.{status.id}: {status.message or status.state or 'not open'}"
+                f"{_dropping(running, status)}"
                 for status in _statuses(running)
                 if status.state not in ("connected", "ended")
             ]
@@ -88,6 +90,12 @@ def _statuses(running: Running) -> list[StepStatus]:
     ]
 
 
+def _dropping(running: Running, status: StepStatus) -> str:
+    """What to add of a sink that cannot be reached: how many of its rows were dropped."""
+    rows = sum(w.drops.rows for w in running.writers.values() if w.status is status)
+    return f"; {rows} rows dropped so far" if rows else ""
+
+
 def _describe(running: Running) -> dict[str, object]:
     fronts = [entry.watermark.front for entry in running.graph.entries.values()]
     known = [front for front in fronts if front is not None]
@@ -111,6 +119,7 @@ def _describe(running: Running) -> dict[str, object]:
         "late": sum(node.rows_out.get("late", 0) for node in running.graph.nodes.values()),
         "checkpoints": task.checkpoints if task else 0,
         "spooled": sum(writer.undelivered for writer in running.writers.values()),
+        "dropped": sum(writer.drops.rows for writer in running.writers.values()),
     }
 
 
@@ -140,8 +149,13 @@ def _nodes(running: Running) -> Iterator[dict[str, object]]:
             **_node(name, "sink", exit_.component, status),
             "rows_in": exit_.rows_in,
             "rows_out": exit_.rows_in,
-            "ports": {},
+            "ports": _lost(running.writers.get(name)),
         }
+
+
+def _lost(writer: Writer | None) -> dict[str, int]:
+    """The rows that a sink's spool had no room for; nothing is said of what never was."""
+    return {"dropped": writer.drops.rows} if writer is not None and writer.drops.rows else {}
 
 
 def _node(name: str, kind: str, component: Any, status: StepStatus | None) -> dict[str, object]:
@@ -226,6 +240,12 @@ def _samples(running: Running) -> Iterator[Sample]:
     for name, writer in running.writers.items():
         text = "Bytes that the sink has not taken."
         yield sample("undelivered_bytes", "gauge", text, writer.undelivered, step=name)
+        text = "Bytes of rows that wait in the state file."
+        yield sample("spooled_bytes", "gauge", text, writer.lanes.waiting.size, step=name)
+        text = "Rows dropped because the spool was full or they were too old."
+        yield sample("dropped_rows", "counter", text, writer.drops.rows, step=name)
+        text = "Rows that were sent late."
+        yield sample("replayed_rows", "counter", text, writer.replayed, step=name)
     for status in _statuses(running):
         step = status.id.partition(" ")[0]
         connected = float(status.state in ("connected", "ended"))

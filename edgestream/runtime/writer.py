@@ -1,34 +1,38 @@
-"""Carrying one sink's outbox to the sink: open, write, flush with a token; again after a break.
+"""Carrying one sink's rows to the sink: open, write, flush with a token; again after a break.
 
-Rules: rows are offered only when they are on disk (or need not be); they are written in order;
-after a break everything since the last flush is written again, unless the sink's own token says
-that it is there. A dead sink holds nobody else: each has its own queue, and beyond a bound the
-rows wait in the state file alone.
+Rules: rows are offered only when they are on disk (or need not be); after a break everything since
+the last flush is written again, unless the sink's own token says that it is there. A dead sink
+holds nobody else: each has its own lanes, and what memory does not hold waits in the state file.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections import deque
 from collections.abc import Awaitable, Callable
-from itertools import islice
 from typing import TypeVar
+
+import numpy as np
 
 from edgestream.batch import Batch
 from edgestream.component import Context, Sink, Token
-from edgestream.errors import Disconnected, Rejected, Retry
+from edgestream.config.values import nanos
+from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Rejected, Retry
 from edgestream.runtime.backoff import Backoff
-from edgestream.runtime.inbox import size_of
+from edgestream.runtime.drops import Drops
+from edgestream.runtime.lanes import LIVE_BYTES, Group, Lanes, packed, unpacked
 from edgestream.runtime.reader import missing_package
 from edgestream.runtime.status import StepStatus, Tap
+from edgestream.spec import SinkSpec, Spool
+from edgestream.store.spool import SLACK, Budget, Waiting
 from edgestream.store.store import Store
 from edgestream.store.tables import DeadLetter
 
-IN_MEMORY = 8 * 1024 * 1024
-PAGE = 32
 GATHER = 0.1
 """Seconds between the flushes of best effort."""
+LOOK = 1.0
+"""Seconds between looks at the disk and the clock while rows wait for room."""
 
 T = TypeVar("T")
 Refuse = Callable[[str, Batch, Rejected], list[DeadLetter]]
@@ -41,6 +45,7 @@ class Writer:
         self,
         name: str,
         sink: Sink,
+        spec: SinkSpec,
         ctx: Context,
         status: StepStatus,
         store: Store,
@@ -53,45 +58,73 @@ class Writer:
         self.sink = sink
         self.status = status
         self.tap = Tap()
-        self.head = 0
-        self.sent = 0
-        self.undelivered = 0
+        self.budget = budget_of(spec.spool)
+        self.refuse: Refuse | None = None
+        limit = min(LIVE_BYTES, self.budget.max_bytes)
+        self.lanes = Lanes(spec.order, limit)
+        self.replayed = 0
+        self.drops = Drops(ctx, spec.spool, status)
+        self._spec = spec
         self._ctx = ctx
         self._store = store
         self._store_id = store_id
-        self.refuse: Refuse | None = None
         self._spooled = spooled
-        self._queue: deque[tuple[int, Batch]] = deque()
-        self._queued = 0
-        self._sizes: deque[tuple[int, int]] = deque()
+        self._tried = 0
+        self._late_next = False
         self._timer: asyncio.TimerHandle | None = None
         self._more = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
         self._released = False
 
-    def resume(self, head: int, spooled_bytes: int) -> None:
+    @property
+    def undelivered(self) -> int:
+        """About how many bytes the sink has not taken."""
+        return self.lanes.live.size + self.lanes.waiting.size
+
+    @property
+    def down(self) -> bool:
+        """Whether the sink cannot be reached."""
+        return self.status.state == "waiting"
+
+    @property
+    def prompt(self) -> bool:
+        """Whether new rows would go to the sink at once."""
+        return not self.down and (self.lanes.order == "live_first" or not self.lanes.late_pending)
+
+    def resume(self, head: int, live_bytes: int, late_head: int, waiting: Waiting) -> None:
         """Start with what an earlier run left in the state file."""
-        self.head = head
-        if not self._spooled or not spooled_bytes:
-            self.sent = head
+        if self._spooled:
+            self.lanes.resume(head, live_bytes, late_head, waiting)
+            self.drops.resume(waiting.dropped)
         else:
-            self.undelivered += spooled_bytes
-            self._sizes.append((head, spooled_bytes))
+            self.lanes.resume(head, 0, late_head, Waiting(head=late_head))
 
     def offer(self, seq: int, batch: Batch) -> None:
         """Rows that may be written now."""
-        size = size_of(batch)
-        self.head = seq
         self.tap.add(batch)
-        self.undelivered += size
-        self._sizes.append((seq, size))
-        behind = self._queue[-1][0] if self._queue else self.sent
-        contiguous = behind == seq - 1
-        if not self._spooled or (contiguous and self._queued + size <= IN_MEMORY):
-            self._queue.append((seq, batch))
-            self._queued += size
+        self.lanes.live.add(seq, batch)
+        if not self._spooled and self.budget.overflow != "pause":
+            newest = self.budget.overflow == "drop_newest"
+            while self.lanes.live.size > min(LIVE_BYTES, self.budget.max_bytes):
+                dropped = self.lanes.live.discard(after=self._tried, newest=newest)
+                if not dropped:
+                    break
+                self.drops.count(self.drops.rows + dropped)
         self._more.set()
+
+    def spooled(self, seq: int, batch: Batch, waiting: Waiting) -> None:
+        """Rows that wait in the spool, as far as its budget let them."""
+        self.tap.add(batch)
+        self.lanes.late_head = seq
+        self.note(waiting)
+        self._more.set()
+
+    def note(self, waiting: Waiting) -> None:
+        """What waits in the spool now."""
+        self.lanes.waiting = waiting
+        self.drops.count(waiting.dropped)
+        self._room.set()
 
     async def run(self) -> None:
         """Write until `finish`; raises `Fatal` and `StoreError`."""
@@ -114,11 +147,30 @@ class Writer:
         self._closing = True
         self._more.set()
 
-    async def room(self, limit: int) -> None:
-        """Wait while more than ``limit`` bytes are undelivered."""
-        while self.undelivered > limit and not self._released:
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be read until the sink has taken something."""
+        if self._released:
+            return False
+        if self._spec.when_unreachable == "wait":
+            return self.undelivered > (0 if self.down else SLACK)
+        if self.budget.overflow != "pause":
+            return False
+        if not self._spooled:
+            return self.undelivered > min(LIVE_BYTES, self.budget.max_bytes)
+        waiting = self.lanes.waiting
+        limit = SLACK if waiting.short else self.budget.max_bytes
+        age = 0 if waiting.oldest is None else self._ctx.clock.wall() - waiting.oldest
+        return waiting.size > limit or 0 < self.budget.max_age < age
+
+    async def room(self) -> None:
+        """Wait while the sink is `full`."""
+        while self.full:
             self._room.clear()
-            await self._room.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), LOOK)
+            if self.lanes.waiting.short:
+                self.note(await self._store.forward(self.name, 0, self.budget))
 
     def release(self) -> None:
         """Hold nobody back any more: the pipeline is stopping."""
@@ -131,62 +183,91 @@ class Writer:
         backoff = Backoff(self._ctx.clock)
         token = await self._trying(lambda: self.sink.open(self._ctx), backoff)
         self.status.change("connected")
-        if token is not None and token.store == self._store_id and token.seq > self.sent:
-            self._delivered(token.seq)
-        self._restart()
-
-    def _restart(self) -> None:
-        """Begin again after the last delivered batch."""
-        while self._queue and self._queue[0][0] <= self.sent:
-            self._queued -= size_of(self._queue.popleft()[1])
-        if self._spooled and self._queue and self._queue[0][0] != self.sent + 1:
-            self._queue.clear()
-            self._queued = 0
+        self._room.set()
+        if token is not None and token.store == self._store_id:
+            live, late = unpacked(token.seq)
+            self.lanes.live.delivered(live)
+            if late > self.lanes.late_sent:
+                await self._forward(late)
 
     async def _deliver(self, backoff: Backoff) -> None:
         while (group := await self._next()) is not None:
-            for _, batch in group:
-                await self._write(batch, backoff)
-            last = group[-1][0] if group else self.sent
-            if self._spooled or not group:
-                token = Token(self._store_id, last) if self._spooled else None
-                flush = functools.partial(self.sink.flush, token)
+            if not group.late:
+                self._tried = max(self._tried, group.last)
+            for batch in group.batches:
+                await self._write(self._marked(batch, group), backoff)
+            if self._spooled or not group.batches:
+                flush = functools.partial(self.sink.flush, self._token(group))
                 await self._trying(flush, backoff)
             else:
                 self._flush_later()
             backoff.reset()
-            self._delivered(last)
-            if self._spooled and self.sink.delivery != "transactional":
-                await self._store.delivered(self.name, last)
-            self._restart()
+            if group.late:
+                self.replayed += sum(map(len, group.batches))
+                await self._forward(group.last)
+            else:
+                self.lanes.live.delivered(group.last)
+                if self._spooled and self.sink.delivery != "transactional":
+                    await self._store.delivered(self.name, group.last)
+            self._room.set()
+
+    def _token(self, group: Group) -> Token | None:
+        if not self._spooled:
+            return None
+        live, late = self.lanes.live.sent, self.lanes.late_sent
+        return Token(
+            self._store_id,
+            packed(live, group.last) if group.late else packed(group.last, late),
+        )
 
     def _flush_later(self) -> None:
         """Best effort flushes ten times a second, whatever comes: nothing waits for a token."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER, self._more.set)
 
-    async def _next(self) -> list[tuple[int, Batch]] | None:
-        """The next batches after ``sent``; none, where only a flush is due; None at the end."""
+    async def _next(self) -> Group | None:
+        """The next rows; none, where only a flush is due; None at the end."""
         while True:
-            due = self._timer is not None and (
-                self._timer.when() <= asyncio.get_running_loop().time()
-                or (self._closing and not self._queue)
-            )
-            if due:
+            if self._flush_due():
                 self._timer = None
-                return []
-            if self._queue:
-                return list(islice(self._queue, PAGE))
-            if self._spooled and self.sent < self.head:
-                found = await self._store.waiting(self.name, self.sent, PAGE)
-                if found:
-                    return found
-                self._delivered(self.head)
+                return Group((), self.lanes.live.sent)
+            turn, self._late_next = self._late_next, False
+            if not (turn and self.lanes.late_may_go) and (live := await self._live()):
+                self._late_next = True  # a page of the late ones in between, if there are some
+                return live
+            if self.lanes.late_may_go:
+                if found := await self._store.late(self.name, self.lanes.late_sent):
+                    return Group([batch for _, batch in found], found[-1][0], late=True)
+                self.lanes.delivered_late(self.lanes.late_head)
                 continue
-            if self._closing:
+            if self._closing and not self.lanes.pending:
                 return None
             self._more.clear()
             await self._more.wait()
+
+    def _flush_due(self) -> bool:
+        return self._timer is not None and (
+            self._timer.when() <= asyncio.get_running_loop().time()
+            or (self._closing and not self.lanes.pending)
+        )
+
+    async def _live(self) -> Group | None:
+        if not self.lanes.live.on_disk:
+            return self.lanes.live.next()
+        old = await self._store.waiting(self.name, self.lanes.live.sent, 32)
+        if not old:
+            self.lanes.live.delivered(self.lanes.live.old_head)
+            return self.lanes.live.next()
+        return Group([batch for _, batch in old], old[-1][0])
+
+    def _marked(self, batch: Batch, group: Group) -> Batch:
+        mark = self._spec.spool.mark
+        if not mark:
+            return batch
+        if mark in batch:
+            hint = "name another with spool: {mark: …}"
+            raise Fatal(f"{self.name}: rows have a column {mark!r} already; {hint}", EXIT_CONFIG)
+        return batch.with_columns(**{mark: np.full(len(batch), group.late)})
 
     async def _write(self, batch: Batch, backoff: Backoff) -> None:
         try:
@@ -209,8 +290,17 @@ class Writer:
                     self.status.change("connected")
                 return result
 
-    def _delivered(self, seq: int) -> None:
-        self.sent = max(self.sent, seq)
-        while self._sizes and self._sizes[0][0] <= self.sent:
-            self.undelivered -= self._sizes.popleft()[1]
-        self._room.set()
+    async def _forward(self, seq: int) -> None:
+        self.lanes.delivered_late(seq)
+        self.note(await self._store.forward(self.name, seq, self.budget))
+
+
+def budget_of(spool: Spool) -> Budget:
+    """What a sink's `Spool` asks of the state file."""
+    return Budget(
+        int(spool.max_bytes),
+        int(nanos(spool.max_age)),
+        int(spool.min_free),
+        spool.overflow,
+        tuple(spool.by),
+    )

@@ -58,6 +58,8 @@ class Sqlite(Sink):
 
     delivery: ClassVar[SinkDelivery] = "transactional"
 
+    ordered: ClassVar[bool] = False
+
     path: str = option(help="The database file; it is created where there is none.")
     table: str = option(help="The table: letters, digits and _.")
     mode: Literal["auto", "upsert", "append"] = option(

@@ -18,6 +18,7 @@ from typing import Any
 from edgestream.component import State
 from edgestream.errors import StoreError
 from edgestream.packing import decode_state, encode_batch, encode_state
+from edgestream.store.spool import LATE, Waiting, take_back, waiting_in
 from edgestream.store.tables import Cut, bury, delivered
 
 GENERATIONS = 3
@@ -130,6 +131,7 @@ class Resume:
     damaged: tuple[str, ...] = ()
     ahead: Mapping[str, int] = field(default_factory=dict)
     ids: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    spools: Mapping[str, Waiting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,12 @@ def load(connection: sqlite3.Connection) -> Resume:
         "SELECT sink, max(seq), sum(length(data)) FROM outbox GROUP BY sink"
     ):
         heads[sink], sizes[sink] = max(top, heads.get(sink, 0)), size
+    spools = waiting_in(connection)
     found, damaged, newest = _newest_whole(connection)
     if found is None:
-        return Resume(store, newest, last_seq, {}, {}, {}, heads, sizes, damaged=damaged)
+        return Resume(
+            store, newest, last_seq, {}, {}, {}, heads, sizes, damaged=damaged, spools=spools
+        )
     known = found.meta.get("outbox", {})
     ahead = {sink: known.get(sink, 0) for sink in heads if heads[sink] > known.get(sink, 0)}
     return Resume(
@@ -177,6 +182,7 @@ def load(connection: sqlite3.Connection) -> Resume:
         damaged,
         ahead if damaged else {},
         found.ids,
+        spools,
     )
 
 
@@ -226,6 +232,8 @@ def go_back(connection: sqlite3.Connection, resume: Resume) -> None:
     connection.execute("DELETE FROM event_ids WHERE epoch > ?", (resume.generation,))
     for sink, seq in resume.ahead.items():
         connection.execute("DELETE FROM outbox WHERE sink = ? AND seq > ?", (sink, seq))
+        if sink.endswith(LATE):
+            take_back(connection, sink.removesuffix(LATE), seq)
 
 
 def start_over(connection: sqlite3.Connection, positions: Mapping[str, Any], at: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edgestream.errors import EXIT_PERMISSION, StoreError
 from edgestream.store import checkpoints, tables
 from edgestream.store.checkpoints import Resume
 from edgestream.store.lock import Lock
+from edgestream.store.spool import Budget, Spool, Waiting
 from edgestream.store.tables import Cut, DeadLetter, JournalRow
 from edgestream.store.tail import Tails
 from edgestream.store.thread import StoreThread
@@ -36,6 +38,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Use `open`."""
         self.path = path
+        self._spool = Spool(path.parent)
         self._lock: Lock | None = None
         self._thread: StoreThread | None = None
         self._tails = Tails()
@@ -108,10 +111,15 @@ class Store:
         start = self._tails.start(source)
         return [row.raw for row in await self.blocks(start - 1) if row.source == source]
 
-    def save(self, cut: Cut) -> asyncio.Future[None]:
-        """Write a checkpoint in one transaction."""
-        save = functools.partial(checkpoints.save, cut=cut, tails=self._tails.starts())
-        return self._running.submit(save)
+    def save(self, cut: Cut) -> asyncio.Future[Mapping[str, Waiting]]:
+        """Write a checkpoint in one transaction; what waits for each sink then."""
+        tails = self._tails.starts()
+
+        def work(connection: sqlite3.Connection) -> Mapping[str, Waiting]:
+            checkpoints.save(connection, cut, tails)
+            return self._spool.add(connection, cut.spooled, cut.budgets, cut.at)
+
+        return self._running.submit(work)
 
     async def go_back(self, resume: Resume) -> Resume:
         """Go on from an older generation, `Resume.damaged` ones being dropped."""
@@ -138,6 +146,20 @@ class Store:
         return await self._running.submit(
             functools.partial(tables.waiting, sink=sink, after=after, limit=limit)
         )
+
+    async def late(self, sink: str, after: int) -> list[tuple[int, Batch]]:
+        """The next batches of a sink's spool; they are not dropped any more."""
+        page = functools.partial(self._spool.page, sink=sink, after=after)
+        return await self._running.submit(page)
+
+    async def forward(self, sink: str, seq: int, budget: Budget) -> Waiting:
+        """Forget spooled rows that a sink has made durable; what waits then."""
+
+        def work(connection: sqlite3.Connection) -> Waiting:
+            self._spool.forward(connection, sink, seq)
+            return self._spool.waiting(connection, sink, budget)
+
+        return await self._running.submit(work)
 
     def bury(self, letters: Sequence[DeadLetter]) -> asyncio.Future[None]:
         """Write dead letters outside a checkpoint."""

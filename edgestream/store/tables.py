@@ -15,9 +15,11 @@ from edgestream.batch import Batch
 from edgestream.component import State
 from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
+from edgestream.store.spool import TABLES, Budget
 from edgestream.store.tail import Tails
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('id', lower(hex(randomblob(8))));
 CREATE TABLE IF NOT EXISTS journal(
@@ -39,6 +41,8 @@ CREATE TABLE IF NOT EXISTS dead_letters(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, step TEXT NOT NULL,
   stage TEXT NOT NULL, position TEXT NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL);
 """
+    + TABLES
+)
 
 MAX_DEAD_LETTERS = 100_000
 MOST_RAW = 1 << 30
@@ -71,7 +75,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A checkpoint: everything that must be true at one moment between two micro-batches."""
+    """A checkpoint: everything that must be true at one moment between two micro-batches.
+
+    ``outbox`` are rows on their way to sinks, ``spooled`` those that have to wait, within
+    ``budgets``.
+    """
 
     epoch: int
     at: int
@@ -83,6 +91,8 @@ class Cut:
     dead_letters: Sequence[DeadLetter] = ()
     topology: str = ""
     ids: Mapping[str, Chunk] = field(default_factory=dict)
+    spooled: Sequence[tuple[str, int, Batch]] = ()
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
 
 
 def append(connection: sqlite3.Connection, row: JournalRow) -> None:

@@ -21,12 +21,12 @@ class View(Protocol):
         """``version``, ``now`` (epoch seconds) and ``pipelines``.
 
         A pipeline has ``name state message delivery started nodes edges watermark lag
-        dead_letters late checkpoints spooled``. Its ``state`` is one of starting, running,
+        dead_letters late checkpoints spooled dropped``. Its ``state`` is one of starting, running,
         stopping, stopped and failed, and is starting only while state is being restored, not
-        while a server is out of reach; ``spooled`` is in bytes. A node has ``id kind component
-        label rows_in rows_out state message ports`` and may have ``state_bytes`` and ``closes``:
-        the event time, in epoch seconds, at which its earliest open window ends. An edge has
-        ``from to port``.
+        while a server is out of reach; ``spooled`` is in bytes, ``dropped`` in rows. A node has
+        ``id kind component label rows_in rows_out state message ports`` and may have
+        ``state_bytes`` and ``closes``: the event time, in epoch seconds, at which its earliest
+        open window ends. An edge has ``from to port``.
         """
 
     def rows(self, pipeline: str, sink: str, after: int) -> Mapping[str, object] | None:

@@ -198,7 +198,7 @@ async def test_rows_of_best_effort_that_cannot_be_written_are_said_to_be_lost(
     wire, table = Wire([[message("a", 1)]]), Table()
     table.fail = [Disconnected("gone")] * 1000
     async with running(pipeline(wire, Memory(table), delivery="best_effort"), tmp_path) as made:
-        await until(lambda: made.state == "running" and made.writers["sink"].head == 1)
+        await until(lambda: made.state == "running" and made.writers["sink"].lanes.live.head == 1)
     assert "sink: its last rows are lost: delivery is best_effort" in caplog.messages
 
 

@@ -40,6 +40,7 @@ class Postgres(es.Sink):
     """
 
     delivery: ClassVar[es.SinkDelivery] = "transactional"
+    ordered: ClassVar[bool] = False
 
     url: str = es.option(help="The database.", example="postgresql://edge@db.local:5432/farm")
     table: str = es.option(help="The table; it is created if it is not there.")
