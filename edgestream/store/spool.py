@@ -99,6 +99,8 @@ class Spool:
     ) -> dict[str, Waiting]:
         """Add rows of sinks, drop what is beyond their budgets, and say what waits then."""
         before = {sink: _sums(connection, sink)[0] for sink in budgets}
+        for sink in budgets:
+            self._walk(connection, sink)  # what may have been offered is older than these rows
         for sink, seq, batch in rows:
             data = encode_batch(batch)
             connection.execute(
