@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     from edgestream.sources.file import File
     from edgestream.sources.generate import Generate
     from edgestream.spec import PipelineSpec, Spool
+    from edgestream_connectors.http import Http
     from edgestream_connectors.lora_serial import LoraSerial
     from edgestream_connectors.mqtt import Mqtt, MqttSink
     from edgestream_connectors.postgres import Postgres
@@ -162,6 +163,7 @@ _LATER = {
     "FileSink": "edgestream.sinks.file",
     "Fill": "edgestream.operators.fill",
     "Generate": "edgestream.sources.generate",
+    "Http": "edgestream_connectors.http",
     "Interpolate": "edgestream.operators.interpolate",
     "Join": "edgestream.operators.join",
     "Json": "edgestream.codecs.json",
@@ -278,6 +280,7 @@ __all__ = [
     "FileSink",
     "Fill",
     "Generate",
+    "Http",
     "Interpolate",
     "Join",
     "Json",

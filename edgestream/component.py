@@ -189,6 +189,8 @@ class Source(Component):
     """Whether it gives batches itself, so that no codec is used."""
     wanted: frozenset[str] | None = None
     """The columns that are used (None is all); set by the graph before ``open``."""
+    prompt: ClassVar[bool] = False
+    """Whether somebody waits for each acknowledgement, so that none is left for the next read."""
     unhurried: bool = False
     """Whether nothing waits for a single row: what it gives is journalled, or only windows take it.
 

@@ -130,3 +130,24 @@ def vehicle_sessions() -> es.Pipeline:
         )
         .sink(es.Sqlite(path="trips.db", table="trips"))
     )
+
+
+def webhook() -> es.Pipeline:
+    return (
+        es.pipeline("webhook")
+        .source(
+            es.Http(
+                listen="127.0.0.1:8081", paths=["/ingest/{gateway}"], headers={"X-Site": "site"}
+            ),
+            name="gateways",
+            time=es.Time("ts", unit="ms", delay="5s"),
+        )
+        .stream("readings", "gateways")
+        .where("temperature > -60 and temperature < 150")
+        .set(fahrenheit="temperature * 9 / 5 + 32", hot="temperature > 70")
+        .stream("alarms", "readings")
+        .where("hot")
+        .select("ts", "site", "gateway", "device", "temperature")
+        .sink(es.Sqlite(path="readings.db", table="readings"), name="history", from_="readings")
+        .sink(es.FileSink(path="alarms.ndjson"), name="alarms_file", from_="alarms")
+    )

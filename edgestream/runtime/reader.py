@@ -54,6 +54,7 @@ class Reader:
         self._opening = 0
         self._given = 0
         self._durable = 0
+        self._told = 0
         self._acknowledge = asyncio.Event()
         self._pending: set[asyncio.Future[None]] = set()
         self._pending_bytes = 0
@@ -103,7 +104,8 @@ class Reader:
         """Wait until everything given so far is journalled and acknowledged."""
         while self._pending:
             await asyncio.wait(self._pending)
-        if self._journal is not None:
+        if not self.source.replayable and self._told < self._durable:
+            self._told = self._durable
             with contextlib.suppress(Disconnected):  # the other side sends it again
                 await self.source.commit(self._durable)
 
@@ -115,7 +117,7 @@ class Reader:
                 await asyncio.wait(self._pending)
             self.source.recall(await self._journal.tail(self.name))
         self._opening += 1
-        self._given = self._durable = 0
+        self._given = self._durable = self._told = 0
         await self.source.open(self._ctx, self.position)
         self.status.change("connected")
 
@@ -153,7 +155,8 @@ class Reader:
         assert self._journal is not None
         opening, index = self._opening, self._given
         # At a moderate rate the next read or tick is soon enough to acknowledge this one.
-        future = self._journal.append(row, awaited=self._pending_bytes > HURRY)
+        awaited = self.source.prompt or self._pending_bytes > HURRY
+        future = self._journal.append(row, awaited=awaited)
         self._pending.add(future)
         self._pending_bytes += size
 
@@ -173,6 +176,7 @@ class Reader:
         while True:
             await self._acknowledge.wait()
             self._acknowledge.clear()
+            self._told = self._durable
             try:
                 await self.source.commit(self._durable)
             except Disconnected:
