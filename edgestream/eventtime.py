@@ -29,7 +29,7 @@ UNKNOWN = np.iinfo(np.int64).min
 """The watermark of a source that gave nothing yet."""
 _NANOS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _EARLIEST = -6_857_222_400_000_000_000  # 1752-09-14; before it int64 arithmetic has no room
-_LATEST = 7_258_118_400_000_000_000  # 2200-01-01
+_LATEST = 7_258_118_399_999_999_999  # just before 2200-01-01
 
 
 @dataclass(frozen=True, slots=True)
