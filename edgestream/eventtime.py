@@ -30,6 +30,7 @@ UNKNOWN = np.iinfo(np.int64).min
 _NANOS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _EARLIEST = -6_857_222_400_000_000_000  # 1752-09-14; before it int64 arithmetic has no room
 _LATEST = 7_258_118_399_999_999_999  # just before 2200-01-01
+_EARLIEST_DAY, _LATEST_DAY = (bound // 86_400_000_000_000 for bound in (_EARLIEST, _LATEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class Time:
             return np.full(len(column), NAT)
         scale = _NANOS[self.unit or "s"]
         if column.dtype.kind == "i":
-            fits = np.abs(column) <= _LATEST // scale
+            # not abs(): that of the least integer is itself
+            fits = (column <= _LATEST // scale) & (column >= -_LATEST // scale)
             return np.where(
                 fits, column * scale if fits.all() else np.where(fits, column, 0) * scale, NAT
             )
@@ -133,6 +135,8 @@ def _parse_iso(text: str) -> int:
         return NAT
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
+    if not _EARLIEST_DAY <= delta.days <= _LATEST_DAY:  # the year 9999 has no place in 64 bits
+        return NAT
     return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000
 
 

@@ -46,6 +46,12 @@ def test_times_are_read(time: Time, column: Column, expected: np.ndarray) -> Non
         (Time("t", "iso8601"), np.array([5]), "not an ISO 8601 time"),
         (Time("t", "ns"), np.array([np.iinfo(np.int64).min]), "not a time in ns"),
         (Time("t"), np.array([True]), "not a time in s"),
+        (Time("t"), np.array([np.iinfo(np.int64).min]), "not a time in s"),
+        (Time("t", "ms"), np.array([np.iinfo(np.int64).min]), "not a time in ms"),
+        (Time("t", "ms"), np.array([np.iinfo(np.int64).max]), "not a time in ms"),
+        # beyond what 64 bits of nanoseconds hold
+        (Time("t"), Strings.of(["9999-12-31T23:59:59Z"]), "holds '9999-12-31T23:59:59Z'"),
+        (Time("t"), Strings.of(["0001-01-01"]), "holds '0001-01-01'"),
     ],
 )
 def test_what_is_no_time_is_refused_with_its_reason(

@@ -140,17 +140,19 @@ class Table:
         lines = self._lines(payload)
         if len(lines) > 2 or (self._given and len(lines) == 2):
             raise ValueError(f"{len(lines)} lines in one payload; one payload is one row")
+        names, fields = self._names or (), lines[-1]
         if not self._given:
             if len(lines) == 2:
-                self._use(_header(lines[0]))
+                names = _header(lines[0])
             elif self._names is None:
                 self._use(_header(lines[0]))
                 return None
             elif tuple(field.strip() for field in lines[0]) == self._names:
                 return None
-        fields, names = lines[-1], self._names or ()
         if len(fields) != len(names):
             raise ValueError(f"{len(fields)} fields where there are {len(names)} columns")
+        # Only now: a payload that is rejected changes nothing for its neighbours.
+        self._use(names)
         return fields
 
     def _lines(self, payload: bytes) -> list[list[str]]:

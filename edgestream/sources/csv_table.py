@@ -227,13 +227,20 @@ class CsvLines:
 
 
 def header_names(line: str, delimiter: str) -> list[str]:
-    """The column names of a header line: unnamed ones are numbered, repeated ones as well."""
+    """The column names of a header line: unnamed ones are numbered, repeated ones as well.
+
+    A line that is no CSV (a line end within, a cell beyond what is read) is cut at its delimiters.
+    """
     import csv  # noqa: PLC0415
 
-    names: list[str] = []
-    for number, cell in enumerate(next(csv.reader([line], delimiter=delimiter), []), 1):
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        cells = line.split(delimiter)
+    names: dict[str, None] = {}
+    for number, cell in enumerate(cells, 1):
         name = cell.strip() or f"column_{number}"
         while name in names:
             name = f"{name}_{number}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)

@@ -304,3 +304,11 @@ def test_what_is_accepted_does_not_depend_on_the_batches(rows, cuts):
         found += rows_of(part)
     assert rejected == dict(at_once.rejected)
     assert found == rows_of(at_once)
+
+
+def test_the_header_of_a_rejected_payload_changes_nothing():
+    """Found by fuzzing: rows before it in the block were read under its header."""
+    decoded = Csv().decode([b"a,b\n1,x", b"b,c,a\n5", b"2,y"])
+    assert decoded.rejected == {1: "1 fields where there are 3 columns"}
+    assert decoded.columns["a"].tolist() == [1, 2]
+    assert decoded.columns["b"].to_list() == ["x", "y"]

@@ -461,6 +461,12 @@ async def test_headers_are_made_unique(tmp_path):
     assert list(batch.columns) == ["a", "column_2", "a_3", "b"]
 
 
+@pytest.mark.parametrize("end", ["\r", "x" * 140_000])
+async def test_a_header_that_is_no_csv_is_cut_at_its_delimiters(tmp_path, end):
+    batch = await table(tmp_path, f"a,b\r,{end},c\n1,2,3,4\n")
+    assert list(batch.columns) == ["a", "b", end.strip() or "column_3", "c"]
+
+
 async def test_other_encodings(tmp_path):
     batch = await table(tmp_path, "ort\nKöln\n".encode("latin-1"), encoding="latin-1")
     assert batch["ort"].to_list() == ["Köln"]

@@ -16,6 +16,7 @@ from edgestream import Batch, to_python
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 _FORBIDDEN = re.compile("[+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_BYTES = 65_535
 
 
@@ -36,6 +37,8 @@ class Template:
             raise ValueError("the topic is empty")
         if "+" in plain or "#" in plain or "\0" in plain:
             raise ValueError(f"{text!r}: a topic to publish to holds no wildcard")
+        if _UNWRITABLE.search(plain):
+            raise ValueError(f"{text!r}: a topic holds no control characters or surrogates")
         if "{" in plain or "}" in plain:
             raise ValueError(
                 f"{text!r}: braces in a topic hold a column name, as in alerts/{{device}}"

@@ -66,3 +66,9 @@ def test_unknown_columns_are_found_at_load() -> None:
     sink.accepts(Schema.unknown(), ())
     with pytest.raises(ConfigError, match="did you mean 'device'"):
         sink.accepts(Schema.of_kinds({"device": "string"}), ())
+
+
+@pytest.mark.parametrize("text", ["a\ud800", "a\n{b}", "a\0", "\x85"])
+def test_a_topic_that_cannot_be_written_is_refused_at_load(text: str) -> None:
+    with pytest.raises(ValueError, match=r"wildcard|control characters"):
+        Template.of(text)
