@@ -67,6 +67,13 @@ def unpacked(data: bytes, encoding: str, limit: int) -> bytes:
 
 def payloads_of(data: bytes, kind: str, further: frozenset[str]) -> Body:
     """The payloads of a body of this content type; raises `Refused`."""
+    try:
+        return _payloads_of(data, kind, further)
+    except RecursionError:
+        raise Refused(400, "the body is nested too deep to be read") from None
+
+
+def _payloads_of(data: bytes, kind: str, further: frozenset[str]) -> Body:
     if kind in further:
         return Body([data])
     if kind in LINES:

@@ -40,6 +40,9 @@ class Site(Protocol):
     def release(self, size: int) -> None:
         """They are done with."""
 
+    def weigh(self, made: object) -> int:
+        """The bytes of a whole request once it is unpacked."""
+
     def deliver(self, made: object, connection: Connection) -> None:
         """A whole request; `Connection.answer` is called when it is durable."""
 
@@ -177,6 +180,10 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         body, self._body = b"".join(self._body), []
         made = self._take(body)
+        # What is small on the wire may be large from here on.
+        more = max(0, self._site.weigh(made) - self._held)
+        self._site.hold(more)
+        self._held += more
         self.waits, self._begun, self.deadline = True, False, math.inf
         self._transport.pause_reading()
         self._site.deliver(made, self)

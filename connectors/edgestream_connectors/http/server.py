@@ -119,6 +119,11 @@ class Server:
         """They are done with."""
         self._held -= size
 
+    def weigh(self, made: object) -> int:
+        """The bytes of a request's payloads."""
+        assert isinstance(made, Arrived)
+        return sum(map(len, made.payloads))
+
     def deliver(self, made: object, connection: Connection) -> None:
         """A whole request waits to be read by the source."""
         assert isinstance(made, Arrived)
@@ -197,8 +202,14 @@ class Server:
 
 
 def _admit(headers: Mapping[bytes, bytes], token: bytes | None) -> None:
-    """Raise `Refused` for whoever does not show the token."""
+    """Raise `Refused` for whoever does not show the token.
+
+    Where there is none, pages in a browser are turned away: any page that is looked at on this
+    machine can reach 127.0.0.1, if need be by a name of its own that was pointed there.
+    """
     if token is None:
+        if b"origin" in headers:
+            raise Refused(403, "a web page may send rows only with a token; give the source one")
         return
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
     right = hmac.compare_digest(given.strip(), token)

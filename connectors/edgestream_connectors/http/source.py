@@ -39,7 +39,7 @@ class Http(es.Source):
     |---|---|---|
     | 202 (or 204) | all rows are safe | goes on |
     | 400 | it can never be read; the body says why and where; nothing was taken | corrects it |
-    | 401, 404, 405, 413, 415 | token, path, method, size, type | corrects it |
+    | 401, 403, 404, 405, 413, 415 | token, web page, path, method, size, type | corrects it |
     | 408 | it came too slowly | sends it again |
     | 429, 503 | too much waits, or the pipeline stops; `Retry-After` | sends it again |
 
