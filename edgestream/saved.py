@@ -7,16 +7,22 @@ there is refused, never dropped in silence.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from edgestream.component import State
 from edgestream.errors import ConfigError, Problem
 from edgestream.graph import Graph, Node
 
-FRESH = "go back to what it was, give the pipeline another name, or start afresh with --fresh"
+FRESH = (
+    "go back to what it was, give the pipeline another name, give this state up with "
+    "--accept-loss NAME, or all with --fresh (edgestream plan shows the names)"
+)
 
 
 def snapshot(graph: Graph) -> dict[str, State]:
@@ -28,29 +34,64 @@ def snapshot(graph: Graph) -> dict[str, State]:
     return {name: state for name, state in states.items() if state is not None}
 
 
-def restore(graph: Graph, states: Mapping[str, State]) -> None:
-    """Go on from a snapshot; a step without state starts afresh.
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of the saved state of one step, or of a step that has none.
 
-    Raises `ConfigError` for state that no step takes, or that does not fit the step it belongs to.
+    ``kept`` goes on; ``new`` starts empty; ``lost`` does not fit, or its step is gone.
     """
-    nodes, codecs = _names(graph), _codecs(graph)
-    problems = [
-        Problem(f"the saved state of {name} belongs to no step of the pipeline", (), FRESH)
+
+    name: str
+    what: Literal["kept", "new", "lost"]
+    problems: tuple[Problem, ...] = ()
+
+
+def fates(graph: Graph, states: Mapping[str, State], accept: Collection[str] = ()) -> list[Fate]:
+    """Give a new graph all saved state that fits it, and tell what became of each.
+
+    A step whose loss is in ``accept`` starts afresh where its state does not fit.
+    """
+    nodes = _names(graph)
+    found = [
+        Fate(name, "lost", (Problem(f"the saved state of {name} belongs to no step", (), FRESH),))
         for name in states
         if name not in nodes and ".decode." not in name
     ]
     for name, node in nodes.items():
         if name in states:
-            try:
-                node.operator.restore(states[name])
-            except ConfigError as error:
-                path = graph.spec.path(node.id)
-                problems += [Problem(p.message, (*path, *p.path), FRESH) for p in error.problems]
+            problems = _give(node, states[name], graph, trial=name in accept)
+            found.append(Fate(name, "lost" if problems else "kept", problems))
+        elif states and node.operator.snapshot() is not None:
+            found.append(Fate(name, "new"))
+    return found
+
+
+def _give(node: Node, state: State, graph: Graph, *, trial: bool) -> tuple[Problem, ...]:
+    """Restore a step; why it does not fit. After a ``trial`` that fails it is as it was."""
+    try:
+        if trial:
+            copy.deepcopy(node.operator).restore(state)
+        node.operator.restore(state)
+    except ConfigError as error:
+        path = graph.spec.path(node.id)
+        return tuple(Problem(p.message, (*path, *p.path), FRESH) for p in error.problems)
+    return ()
+
+
+def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] = ()) -> list[Fate]:
+    """Go on from a snapshot; a step without state starts afresh.
+
+    Raises `ConfigError` for state that no step takes, or that does not fit the step it belongs to,
+    unless its name is in ``accept``; these are what is given back.
+    """
+    lost = [fate for fate in fates(graph, states, accept) if fate.what == "lost"]
+    problems = [p for fate in lost if fate.name not in accept for p in fate.problems]
     if problems:
         raise ConfigError(problems)
-    for name, entry in codecs.items():
+    for name, entry in _codecs(graph).items():
         if name in states:
             graph.entries[entry].codec.restore(states[name])
+    return lost
 
 
 def topology(graph: Graph) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.worker import default_folder
 from edgestream.codecs.json import Json
 from edgestream.delivery import agreed, pairs
+from edgestream.errors import StoreError
 from edgestream.graph import Graph, build
+from edgestream.runtime.change import left_behind
+from edgestream.saved import fates
 from edgestream.spec import PipelineSpec, SinkSpec
+from edgestream.store.checkpoints import left, load
+from edgestream.store.opening import reader
 
 
 @click.command("plan")
@@ -24,14 +32,29 @@ from edgestream.spec import PipelineSpec, SinkSpec
     metavar="PACKAGE",
     help="A package whose functions 'use:' may name.",
 )
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    envvar="EDGESTREAM_STATE_DIR",
+    help="Where state files live; what becomes of saved state is shown.",
+)
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
-def command(paths: tuple[Path, ...], modules: tuple[str, ...], output: str) -> None:
-    """Show what the pipelines in PATHS will do: their graph and their guarantees.
+def command(
+    paths: tuple[Path, ...], modules: tuple[str, ...], state_dir: Path | None, output: str
+) -> None:
+    """Show what the pipelines in PATHS will do: their graph, guarantees, and saved state.
+
+    Saved state is kept, lost (then a worker does not start without --accept-loss NAME), or new: a
+    step that begins empty beside others that go on.
 
     Example:  edgestream plan pipelines/weather.yaml
     """
     allowed = allowed_modules(modules)
-    plans = [describe(spec, build(spec, Json(), allowed)) for spec in load_specs(paths, allowed)]
+    folder = state_dir or default_folder()
+    plans = []
+    for spec in load_specs(paths, allowed):
+        graph = build(spec, Json(), allowed)
+        plans.append({**describe(spec, graph), "state": state_of(graph, folder)})
     if output == "json":
         click.echo(json.dumps(plans, indent=2))
         return
@@ -68,6 +91,31 @@ def describe(spec: PipelineSpec, graph: Graph) -> dict[str, Any]:
     }
 
 
+def state_of(graph: Graph, folder: Path) -> list[dict[str, str]] | None:
+    """What becomes of the saved state of a pipeline; None where there is none."""
+    path = folder / f"{graph.spec.name}.db"
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(reader(path)) as connection:
+            resume = load(connection)
+            unprocessed, waiting = left(connection)
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot look into {path}: {error}") from error
+    found = [
+        {
+            "name": fate.name,
+            "fate": fate.what,
+            "why": "; ".join(problem.message for problem in fate.problems),
+        }
+        for fate in fates(graph, resume.states)
+    ]
+    gone = left_behind(graph, resume.positions, unprocessed, waiting)
+    found += [{"name": one.name, "fate": "lost", "why": one.what} for one in gone]
+    found += [{"name": "", "fate": "damaged", "why": what} for what in resume.damaged]
+    return found
+
+
 def show(plan: dict[str, Any]) -> None:
     """Print a plan for people."""
     click.secho(f"{plan['name']}  ", bold=True, nl=False)
@@ -87,6 +135,13 @@ def show(plan: dict[str, Any]) -> None:
         click.echo(f"  {pair['source']} → {pair['sink']}: {pair['delivery']} ({reason}){but}")
     for name, text in plan["when_unreachable"].items():
         click.echo(f"  {name} away: {text}")
+    for one in plan["state"] or ():
+        color = {"kept": "green", "new": None}.get(one["fate"], "red")
+        click.echo("  state ", nl=False)
+        click.secho(one["fate"], fg=color, nl=False)
+        click.echo(f" {one['name']}" + (f": {one['why']}" if one["why"] else ""))
+    if any(one["fate"] == "lost" for one in plan["state"] or ()):
+        click.echo("  a worker does not start with this loss; --accept-loss NAME gives it up")
 
 
 def away(sink: SinkSpec) -> str:

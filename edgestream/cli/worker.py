@@ -10,12 +10,15 @@ from pathlib import Path
 
 import click
 
-from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.load import allowed_modules
 from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
+from edgestream.cli.watch import Files, follow
 from edgestream.config.values import Secret
+from edgestream.errors import ConfigError
 from edgestream.runtime.recovery import CHOICES, Choice
 from edgestream.runtime.worker import Settings, Worker
+from edgestream.spec import PipelineSpec
 from edgestream.store.lock import Lock
 from edgestream.store.store import state_dir
 
@@ -57,6 +60,16 @@ from edgestream.store.store import state_dir
     help="What to start from where a checkpoint is damaged; otherwise without effect.",
 )
 @click.option(
+    "--accept-loss",
+    "accept",
+    multiple=True,
+    metavar="NAME",
+    help="Saved state that may be given up, by its name in 'edgestream plan' (again for more).",
+)
+@click.option(
+    "--watch", is_flag=True, help="Take changed, new and removed files, and stay when all ended."
+)
+@click.option(
     "--log-level",
     default="info",
     show_default=True,
@@ -73,12 +86,15 @@ def command(
     grace: float,
     fresh: bool,
     recover: Choice | None,
+    accept: tuple[str, ...],
+    watch: bool,
     log_level: str,
     log_format: str,
 ) -> int:
     """Run the pipelines in PATHS (files or folders) until stopped, or until they end.
 
     SIGTERM or Ctrl-C: write a checkpoint and leave inside the grace time; again: leave at once.
+    SIGHUP: read the files again; what changed goes on from a checkpoint, a bad file is not taken.
     Exit codes: 0 clean, 1 bug, 2 usage, 74 I/O, 75 locked or port in use, 77 permission, 78
     configuration.
 
@@ -87,13 +103,17 @@ def command(
     set_up_logging(log_level, log_format)
     leave_no_core()
     allowed = allowed_modules(modules)
-    specs = load_specs(paths, allowed, tests=False)
+    files = Files(paths, allowed)
+    specs, problems = files.read()
+    if problems:
+        raise ConfigError(problems)
     folder = state_dir or default_folder()
     if fresh:
         move_aside(folder, [spec.name for spec in specs])
     host, port = parse_address(address)
-    settings = Settings(folder, host, port, token_from_environment(), grace, allowed, recover)
-    return asyncio.run(run_worker(Worker(specs, settings)))
+    token = token_from_environment()
+    settings = Settings(folder, host, port, token, grace, allowed, recover, accept)
+    return asyncio.run(run_worker(specs, settings, files, watch=watch))
 
 
 def leave_no_core() -> None:
@@ -101,15 +121,24 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-async def run_worker(worker: Worker) -> int:
-    """Run with a progress bar for bounded sources on a terminal."""
+async def run_worker(
+    specs: Sequence[PipelineSpec], settings: Settings, files: Files, *, watch: bool
+) -> int:
+    """Run with a progress bar for bounded sources on a terminal; SIGHUP reads the files again."""
+    worker = Worker(specs, settings)
+    worker.stays = watch
 
     def started() -> None:
         if worker.url:
             click.echo(f"edgestream: page, probes and metrics on {worker.url}", err=True)
 
     async with Progress(worker):
-        return await worker.run(started)
+        following = asyncio.create_task(follow(worker, files, watch=watch), name="follow files")
+        try:
+            return await worker.run(started)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 def default_folder() -> Path:

@@ -7,7 +7,7 @@ the readers bring, the tests of a pipeline with the rows they give and a clock t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,9 +96,14 @@ class Flow:
             for kind, ids in entry.ids.items():
                 ids.load(chunks.get(f"{name}.{kind}", ()), anew=anew)
 
-    def restore(self, states: Mapping[str, State], watermarks: Mapping[str, list[int]]) -> None:
-        """Go on from a checkpoint."""
-        restore(self.graph, states)
+    def restore(
+        self,
+        states: Mapping[str, State],
+        watermarks: Mapping[str, list[int]],
+        accept: Collection[str] = (),
+    ) -> None:
+        """Go on from a checkpoint; state in ``accept`` may be lost."""
+        restore(self.graph, states, accept)
         for name, saved in watermarks.items():
             if name in self.graph.entries:
                 self.graph.entries[name].watermark.restore(saved)

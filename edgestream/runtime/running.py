@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,8 @@ from edgestream.delivery import agreed
 from edgestream.errors import EdgestreamError
 from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
+from edgestream.runtime.change import without_loss
+from edgestream.runtime.crashes import noted
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.reader import Reader, sequence_after
@@ -52,6 +54,7 @@ class Running:
         clock: Clock,
         allowed: Sequence[str] = (),
         recover: Choice | None = None,
+        accept: Collection[str] = (),
     ) -> None:
         """Build the graph; raises `ConfigError`."""
         self.spec = spec
@@ -67,10 +70,12 @@ class Running:
         self.task: Task | None = None
         self._folder = folder
         self._recover = recover
+        self._accept = accept
         self._clock = clock
         self._inbox = Inbox()
         self._reading: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._crashes = 0
 
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
@@ -83,6 +88,8 @@ class Running:
             await self._run(store, grace)
         except BaseException as error:
             self.state, self.message = "failed", str(error)
+            if isinstance(error, Exception) and not isinstance(error, EdgestreamError):
+                self._crashes = await noted(store, error, self._clock)
             raise
         finally:
             await store.close()
@@ -96,10 +103,27 @@ class Running:
         """Ask for a graceful stop."""
         self._stopping.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping.is_set()
+
+    def quarantined(self, most: int) -> bool:
+        """Whether it failed so often in the same place that it is not started again; says so."""
+        if self._crashes < most:
+            return False
+        self.message = (
+            f"quarantined after {self._crashes} failures in the same place ({self.message}); its "
+            "state is kept, and it is tried again when the worker starts or gets SIGHUP"
+        )
+        self.log.error("%s", self.message)
+        return True
+
     async def _run(self, store: Store, grace: float) -> None:
         resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
+        resume = await without_loss(store, resume, self.graph, self._accept, self.log)
         task = self.task = self._assemble(store, resume)
-        task.resume(resume)
+        task.resume(resume, self._accept)
         for name, writer in self.writers.items():
             writer.resume(
                 task.heads.get(name, 0),
@@ -112,7 +136,7 @@ class Running:
                 children.start(writer.run(), f"write {name}")
                 for name, writer in self.writers.items()
             ]
-            for refresher in self._refreshers():
+            for refresher in _refreshers(self.graph, self._clock, self.log):
                 await refresher.once()
                 children.start(refresher.run(), "refresh")
             if self.delivery == "best_effort":
@@ -134,13 +158,6 @@ class Running:
             for writer in self.writers.values():
                 writer.drops.tell(last=True)
             news.tell(last=True)
-
-    def _refreshers(self) -> list[Refresher]:
-        return [
-            Refresher(f"{node.id} {node.operator.about.name}", node.operator, self._clock, self.log)
-            for node in self.graph.nodes.values()
-            if isinstance(node.operator, Refreshed)
-        ]
 
     def _assemble(self, store: Store, resume: Resume) -> Task:
         durable = self.delivery != "best_effort"
@@ -221,16 +238,13 @@ class Running:
         await asyncio.gather(*self._reading, return_exceptions=True)
         task.stop()
 
-    async def _told_to_stop(self) -> None:
-        await self._stopping.wait()
-
     async def _finish_writing(
         self, children: _Children, writing: list[asyncio.Task[None]], grace: float
     ) -> None:
         for writer in self.writers.values():
             writer.finish()
         everything = asyncio.gather(*writing)
-        told = children.start(self._told_to_stop(), "stop while writing")
+        told = children.start(_told(self._stopping), "stop while writing")
         either: list[asyncio.Future[Any]] = [everything, told]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([everything], timeout=grace)
@@ -243,6 +257,18 @@ class Running:
             kept = self.delivery != "best_effort"
             fate = "wait in the state file" if kept else "are lost: delivery is best_effort"
             self.log.warning("%s: its last rows %s", ", ".join(waiting), fate)
+
+
+def _refreshers(graph: Graph, clock: Clock, log: logging.Logger) -> list[Refresher]:
+    return [
+        Refresher(f"{node.id} {node.operator.about.name}", node.operator, clock, log)
+        for node in graph.nodes.values()
+        if isinstance(node.operator, Refreshed)
+    ]
+
+
+async def _told(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

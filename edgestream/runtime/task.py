@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from edgestream.batch import Batch, concat
@@ -92,8 +92,8 @@ class Task:
         for writer in writers.values():
             writer.refuse = self.refuse_rows
 
-    def resume(self, resume: Resume) -> None:
-        """Start from a checkpoint."""
+    def resume(self, resume: Resume, accept: Collection[str] = ()) -> None:
+        """Start from a checkpoint; state in ``accept`` may be lost."""
         self._epoch = resume.epoch
         self._positions = dict(resume.positions)
         self._heads = dict(resume.meta.get("outbox", {}))
@@ -101,7 +101,7 @@ class Task:
             self._heads[sink] = max(top, self._heads.get(sink, 0))
         for sink, waiting in resume.spools.items():
             self._heads[sink + LATE] = max(waiting.head, self._heads.get(sink + LATE, 0))
-        self._flow.restore(resume.states, resume.meta.get("watermarks", {}))
+        self._flow.restore(resume.states, resume.meta.get("watermarks", {}), accept)
         self._flow.recall(resume.ids, anew=not self._durable)
 
     @property

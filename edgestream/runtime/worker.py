@@ -39,6 +39,7 @@ class Settings:
     grace: float = 25.0
     allowed: tuple[str, ...] = ()
     recover: Choice | None = None
+    accept: tuple[str, ...] = ()
 
 
 class Worker:
@@ -49,25 +50,30 @@ class Worker:
     ) -> None:
         """Build every graph; raises `ConfigError`."""
         self.url = ""
-        self._settings = settings
+        self.settings = settings
+        self.stays = False
+        """Whether it waits for new pipelines when all have ended."""
         self._clock = clock or SystemClock()
         self._stopping = False
-        self.running = [self._make(spec) for spec in specs]
+        self._work: dict[str, asyncio.Task[int]] = {}
+        self._codes: dict[str, int] = {}
+        self._news = asyncio.Event()
+        self._asked = asyncio.Event()
+        self.running = [self.make(spec) for spec in specs]
 
-    def _make(self, spec: PipelineSpec) -> Running:
-        given = self._settings
-        return Running(spec, given.folder, self._clock, given.allowed, given.recover)
+    def make(self, spec: PipelineSpec) -> Running:
+        """A pipeline that does not run yet; raises `ConfigError`."""
+        given = self.settings
+        return Running(spec, given.folder, self._clock, given.allowed, given.recover, given.accept)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Run to the end; returns the exit code of the worst that happened."""
         server = None
-        if self._settings.port is not None:
+        if self.settings.port is not None:
             from edgestream.web.server import start  # noqa: PLC0415 - costs memory when not wanted
 
             view = WorkerView(self.running, self._clock)
-            server = await start(
-                view, self._settings.host, self._settings.port, self._settings.token
-            )
+            server = await start(view, self.settings.host, self.settings.port, self.settings.token)
             self.url = server.url
         started()
         try:
@@ -79,35 +85,91 @@ class Worker:
 
     async def run_quietly(self) -> int:
         """Run without signals and endpoint, inside somebody else's loop."""
-        codes = await asyncio.gather(
-            *(self._supervise(index) for index in range(len(self.running)))
-        )
-        return max(codes, default=EXIT_OK)
+        for running in self.running:
+            self._begin(running)
+        try:
+            while any(not work.done() for work in self._work.values()) or (
+                self.stays and not self._stopping
+            ):
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            for work in self._work.values():
+                work.cancel()
+            done = await asyncio.gather(*self._work.values(), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+        return max(self._codes.values(), default=EXIT_OK)
 
     def stop(self) -> None:
         """Ask every pipeline for a graceful stop."""
         self._stopping = True
         for running in self.running:
             running.stop()
+        self._news.set()
 
-    async def _supervise(self, index: int) -> int:
+    def add(self, new: Running, instead_of: Running | None = None) -> None:
+        """Start one more pipeline, or one in the place of another that has ended."""
+        if instead_of is None:
+            self.running.append(new)
+        else:
+            self.running[self.running.index(instead_of)] = new
+        self._begin(new)
+
+    async def replace(self, old: Running, new: Running) -> None:
+        """Stop a pipeline with a checkpoint and start another from it."""
+        await self._end(old)
+        self.add(new, instead_of=old)
+
+    async def remove(self, old: Running) -> None:
+        """Stop a pipeline with a checkpoint; it belongs to the worker no more."""
+        await self._end(old)
+        self.running.remove(old)
+        self._codes.pop(old.spec.name, None)
+
+    async def reload_asked(self, seconds: float | None) -> bool:
+        """Wait for SIGHUP, at most so long; whether it came."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), seconds)
+        asked = self._asked.is_set()
+        self._asked.clear()
+        return asked
+
+    async def _end(self, old: Running) -> None:
+        old.stop()
+        await asyncio.wait([self._work[old.spec.name]])
+
+    def _begin(self, running: Running) -> None:
+        name = running.spec.name
+        work = asyncio.create_task(self._supervise(running), name=f"supervise {name}")
+        self._work[name] = work
+
+        def ended(done: asyncio.Task[int]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._codes[name] = done.result()
+            self._news.set()
+
+        work.add_done_callback(ended)
+
+    async def _supervise(self, running: Running) -> int:
         backoff = Backoff(self._clock)
         while True:
-            running = self.running[index]
             try:
-                await running.run(self._settings.grace)
+                await running.run(self.settings.grace)
             except EdgestreamError as error:
                 for line in str(error).splitlines():
                     log.error("%s: %s", running.spec.name, line)
                 return error.exit_code
             except Exception:
                 log.exception("%s: stopped by a bug", running.spec.name)
-                if backoff.failures >= RESTARTS or self._stopping:
+                if running.quarantined(RESTARTS) or self._stopping:
                     return EXIT_BUG
                 await backoff.wait()
-                if self._stopping:
+                if self._stopping or running.stopping:
                     return EXIT_BUG
-                self.running[index] = self._make(running.spec)
+                again = self.make(running.spec)
+                self.running[self.running.index(running)] = running = again
             else:
                 return EXIT_OK
 
@@ -123,8 +185,9 @@ class Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, received, number)
+        loop.add_signal_handler(signal.SIGHUP, self._asked.set)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)

@@ -245,3 +245,27 @@ def start_over(connection: sqlite3.Connection, positions: Mapping[str, Any], at:
     forget_checkpoints(connection)
     heads = dict(connection.execute("SELECT sink, seq FROM heads"))
     save(connection, Cut(newest + 1, at, positions, {"outbox": heads}, {}), tails={})
+
+
+def left(connection: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Messages in the journal after the newest checkpoint by source; batches waiting by sink."""
+    row = connection.execute("SELECT cut FROM checkpoints ORDER BY epoch DESC LIMIT 1").fetchone()
+    positions = json.loads(row[0])["positions"] if row is not None else {}
+    unprocessed: dict[str, int] = {}
+    for (source,) in connection.execute("SELECT DISTINCT source FROM journal").fetchall():
+        after = int(positions.get(source, {}).get("seq", 0))
+        query = "SELECT coalesce(sum(n), 0) FROM journal WHERE source = ? AND seq > ?"
+        unprocessed[source] = connection.execute(query, (source, after)).fetchone()[0]
+    waiting: dict[str, int] = {}
+    for table in ("outbox", "spool"):
+        for sink, count in connection.execute(
+            f"SELECT sink, count(*) FROM {table} GROUP BY sink"  # noqa: S608 - the two names above
+        ):
+            waiting[sink] = waiting.get(sink, 0) + count
+    return unprocessed, waiting
+
+
+def give_up(connection: sqlite3.Connection, sink: str) -> None:
+    """Drop all rows that wait for a sink that is gone."""
+    connection.execute("DELETE FROM outbox WHERE sink = ?", (sink,))
+    take_back(connection, sink, 0)

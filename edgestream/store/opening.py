@@ -68,6 +68,11 @@ def _forget_cached(path: Path) -> None:
                 os.close(file)
 
 
+def reader(path: Path) -> sqlite3.Connection:
+    """A state file to look at, beside the worker that has it: nothing can be written through it."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
 def close(connection: sqlite3.Connection) -> None:
     """Close a file that is in order: the next start need not check it."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '1')")
@@ -159,8 +164,6 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables of an older format up to date, in one transaction."""
     version = _version(connection, path)
-    if version == FORMAT:
-        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for older in range(version, FORMAT):

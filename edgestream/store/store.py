@@ -133,9 +133,22 @@ class Store:
         )
         return await self.load()
 
+    async def left(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Messages not yet processed by source, and batches that wait by sink."""
+        return await self._running.submit(checkpoints.left)
+
+    async def give_up(self, sink: str) -> None:
+        """Drop all rows that wait for a sink that is gone."""
+        await self._running.submit(functools.partial(checkpoints.give_up, sink=sink))
+
     async def forget_checkpoints(self) -> None:
         """Drop all checkpoints."""
         await self._running.submit(checkpoints.forget_checkpoints)
+
+    async def crashed(self, place: str, at: int, closely: int) -> int:
+        """Note a failure by a bug; how many there were in this ``place``, closely together."""
+        work = functools.partial(tables.crashed, place=place, at=at, closely=closely)
+        return await self._running.submit(work)
 
     def delivered(self, sink: str, seq: int) -> asyncio.Future[None]:
         """Forget what a sink has made durable."""

@@ -5,6 +5,7 @@ Rule: the tail of the journal, by which redelivered messages are recognised, is 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
@@ -149,3 +150,14 @@ def bury(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
         "DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - ?",
         (MAX_DEAD_LETTERS,),
     )
+
+
+def crashed(connection: sqlite3.Connection, place: str, at: int, closely: int) -> int:
+    """Count a failure by a bug with those before it in the same place; how many there are."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'crash'").fetchone()
+    known: dict[str, Any] = json.loads(row[0]) if row is not None else {}
+    again = known.get("place") == place and abs(at - known["at"]) <= closely
+    count = known["count"] + 1 if again else 1
+    text = json.dumps({"place": place, "at": at, "count": count})
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('crash', ?)", (text,))
+    return count
