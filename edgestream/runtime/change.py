@@ -44,7 +44,7 @@ def left_behind(
         if name not in graph.entries and "seq" not in position and position
     ]
     found += [
-        Left(name, f"{count} batches of rows wait for the sink {name}, which is gone")
+        Left(name, f"rows wait for the sink {name}, which is gone")
         for name, count in waiting.items()
         if count and name not in graph.exits
     ]

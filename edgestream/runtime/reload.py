@@ -61,7 +61,7 @@ def _check(worker: Worker, old: Running, spec: PipelineSpec) -> None:
     trial = build(spec, Json(), worker.settings.allowed)
     restore(trial, snapshot(old.graph), accept)
     positions = {name: reader.position or {} for name, reader in old.readers.items()}
-    waiting = {name: writer.head - writer.sent for name, writer in old.writers.items()}
+    waiting = {name: writer.undelivered for name, writer in old.writers.items()}
     found = [
         left.what for left in left_behind(trial, positions, {}, waiting) if left.name not in accept
     ]

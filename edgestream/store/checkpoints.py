@@ -267,5 +267,5 @@ def left(connection: sqlite3.Connection) -> tuple[dict[str, int], dict[str, int]
 
 def give_up(connection: sqlite3.Connection, sink: str) -> None:
     """Drop all rows that wait for a sink that is gone."""
-    connection.execute("DELETE FROM outbox WHERE sink = ?", (sink,))
-    take_back(connection, sink, 0)
+    for table in ("outbox", "spool", "spools"):
+        connection.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608
