@@ -111,7 +111,7 @@ async def test_a_pipeline_that_fails_again_and_again_is_quarantined_and_others_g
         view = WorkerView(worker.running, SystemClock())
         await until(lambda: "quarantined after" in " ".join(view.ready()))  # noqa: B023
         assert caplog.text.count("stopped by a bug") == start
-        assert worker.running[1].state == "running"
+        await until(lambda: worker.running[1].state == "running")  # noqa: B023
         assert not task.done()
         worker.stop()
         assert await asyncio.wait_for(task, 10) == 1
