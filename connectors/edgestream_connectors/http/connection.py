@@ -31,17 +31,17 @@ class Site(Protocol):
     max_body: int
     stopping: bool
 
-    def begin(self, request: h11.Request) -> Callable[[bytes], object]:
-        """Look at a request's head; what takes its body. Raises `Refused`."""
+    def begin(self, request: h11.Request) -> Callable[[bytes], tuple[object, int]]:
+        """Look at a request's head; what makes of its body a request and its bytes unpacked.
+
+        Both raise `Refused`.
+        """
 
     def hold(self, size: int) -> None:
         """Bytes of a body have come; raises `Refused` (429) where there are too many."""
 
     def release(self, size: int) -> None:
         """They are done with."""
-
-    def weigh(self, made: object) -> int:
-        """The bytes of a whole request once it is unpacked."""
 
     def deliver(self, made: object, connection: Connection) -> None:
         """A whole request; `Connection.answer` is called when it is durable."""
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._now = now
         self._transport: asyncio.Transport | None = None
         self._http = _reader()
-        self._take: Callable[[bytes], object] | None = None
+        self._take: Callable[[bytes], tuple[object, int]] | None = None
         self._body: list[bytes] = []
         self._held = 0
         self.waits = False
@@ -179,9 +179,9 @@ class Connection(asyncio.Protocol):
         assert self._take is not None
         assert self._transport is not None
         body, self._body = b"".join(self._body), []
-        made = self._take(body)
+        made, size = self._take(body)
         # What is small on the wire may be large from here on.
-        more = max(0, self._site.weigh(made) - self._held)
+        more = max(0, size - self._held)
         self._site.hold(more)
         self._held += more
         self.waits, self._begun, self.deadline = True, False, math.inf

@@ -100,7 +100,7 @@ class Server:
         if self._listener is not None:
             await self._listener.wait_closed()
 
-    def begin(self, request: h11.Request) -> Callable[[bytes], Arrived]:
+    def begin(self, request: h11.Request) -> Callable[[bytes], tuple[Arrived, int]]:
         """Look at a request's head; what makes a request of its body. Raises `Refused`."""
         try:
             return self._begin(request)
@@ -118,11 +118,6 @@ class Server:
     def release(self, size: int) -> None:
         """They are done with."""
         self._held -= size
-
-    def weigh(self, made: object) -> int:
-        """The bytes of a request's payloads."""
-        assert isinstance(made, Arrived)
-        return sum(map(len, made.payloads))
 
     def deliver(self, made: object, connection: Connection) -> None:
         """A whole request waits to be read by the source."""
@@ -153,7 +148,7 @@ class Server:
                 connection.expire()
         self._sweep = loop.call_later(_SWEEP, self._look)
 
-    def _begin(self, request: h11.Request) -> Callable[[bytes], Arrived]:
+    def _begin(self, request: h11.Request) -> Callable[[bytes], tuple[Arrived, int]]:
         headers = {bytes(name): bytes(value) for name, value in request.headers}
         _admit(headers, self.rules.token)
         if self.stopping:
@@ -188,7 +183,7 @@ class Server:
         path: str,
         columns: Mapping[str, str | None],
         data: bytes,
-    ) -> Arrived:
+    ) -> tuple[Arrived, int]:
         try:
             encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
             data = unpacked(data, encoding, self.max_body)
@@ -198,7 +193,7 @@ class Server:
         except Refused:
             self._count("refused")
             raise
-        return Arrived(body.payloads, columns, ids)
+        return Arrived(body.payloads, columns, ids), sum(map(len, body.payloads))
 
 
 def _admit(headers: Mapping[bytes, bytes], token: bytes | None) -> None:
