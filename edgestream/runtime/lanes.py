@@ -19,7 +19,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.batch import Batch
+from edgestream.batch import Batch, Strings, concat
 from edgestream.runtime.inbox import size_of
 from edgestream.spec import Order
 from edgestream.store.spool import Waiting
@@ -50,6 +50,25 @@ class Group:
     batches: Sequence[Batch]
     last: int
     late: bool = False
+
+
+def together(batches: Sequence[Batch]) -> list[Batch]:
+    """The same rows in as few batches as can be: an operation of a far sink takes its time."""
+    made: list[list[Batch]] = []
+    for batch in batches:
+        if made and _shape(made[-1][0]) == _shape(batch):
+            made[-1].append(batch)
+        else:
+            made.append([batch])
+    return [concat(alike) for alike in made]
+
+
+def _shape(batch: Batch) -> tuple[object, ...]:
+    kinds = {
+        name: "text" if isinstance(column, Strings) else column.dtype.str
+        for name, column in batch.columns.items()
+    }
+    return (batch.keys, tuple(kinds.items()))
 
 
 class Live:
@@ -103,7 +122,7 @@ class Live:
         if not self._queue:
             return None
         group = list(islice(self._queue, PAGE))
-        return Group([batch for _, batch in group], group[-1][0])
+        return Group(together([batch for _, batch in group]), group[-1][0])
 
     def delivered(self, seq: int) -> None:
         """The sink has made rows up to ``seq`` durable."""

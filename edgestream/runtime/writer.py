@@ -21,7 +21,7 @@ from edgestream.config.values import nanos
 from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Rejected, Retry
 from edgestream.runtime.backoff import Backoff
 from edgestream.runtime.drops import Drops
-from edgestream.runtime.lanes import LIVE_BYTES, Group, Lanes, packed, unpacked
+from edgestream.runtime.lanes import LIVE_BYTES, Group, Lanes, packed, together, unpacked
 from edgestream.runtime.reader import missing_package
 from edgestream.runtime.status import StepStatus, Tap
 from edgestream.spec import SinkSpec, Spool
@@ -237,7 +237,8 @@ class Writer:
                 return live
             if self.lanes.late_may_go:
                 if found := await self._store.late(self.name, self.lanes.late_sent):
-                    return Group([batch for _, batch in found], found[-1][0], late=True)
+                    batches = together([batch for _, batch in found])
+                    return Group(batches, found[-1][0], late=True)
                 self.lanes.delivered_late(self.lanes.late_head)
                 continue
             if self._closing and not self.lanes.pending:
@@ -258,7 +259,7 @@ class Writer:
         if not old:
             self.lanes.live.delivered(self.lanes.live.old_head)
             return self.lanes.live.next()
-        return Group([batch for _, batch in old], old[-1][0])
+        return Group(together([batch for _, batch in old]), old[-1][0])
 
     def _marked(self, batch: Batch, group: Group) -> Batch:
         mark = self._spec.spool.mark

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgestream.batch import Batch, Strings
-from edgestream.runtime.lanes import Lanes, packed, unpacked
+from edgestream.runtime.lanes import Lanes, packed, together, unpacked
 from edgestream.store.spool import Waiting
 
 
@@ -122,3 +122,9 @@ def test_a_token_holds_both_cursors_and_never_falls(pairs: list[tuple[int, int]]
     assert packed(live, old) < 2**63
     if more_live >= live and more_old >= old:
         assert packed(more_live, more_old) >= packed(live, old)
+
+
+def test_batches_of_one_shape_go_together_in_their_order() -> None:
+    other = windows(5).with_columns(x=[1.0])
+    got = together([windows(1), windows(2, 3), other, windows(4), windows(6, keys=())])
+    assert [starts(batch) for batch in got] == [[1, 2, 3], [5], [4], [6]]
