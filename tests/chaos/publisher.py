@@ -2,6 +2,7 @@
 
 SIGTERM ends it: the last rows are acknowledged first, then comes a reading of the device ``end``
 from later on, which lets the watermark close every window. Standard output is one JSON object.
+With ``--poison`` a message that no codec can read goes with every chunk.
 A chunk during which the connection broke is sent again: ``repeated`` says which rows those are.
 
     python -m tests.chaos.publisher --url mqtt://localhost:1883 --devices 50 --rate 1500
@@ -35,9 +36,10 @@ END = "end"
 
 @dataclass(slots=True)
 class Sent:
-    """How many readings the broker has taken, and which of them perhaps twice."""
+    """How many readings and unreadable messages the broker has taken, and which perhaps twice."""
 
     sent: int = 0
+    poison: int = 0
     repeated: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -49,10 +51,11 @@ def fleet_of(devices: int, rate: int, start: int, seed: int) -> Fleet:
 class Publisher:
     """One connection to the broker, made again when it breaks."""
 
-    def __init__(self, url: str, fleet: Fleet, rate: int) -> None:
+    def __init__(self, url: str, fleet: Fleet, rate: int, *, poison: bool = False) -> None:
         self.told = Sent()
         self._sink = MqttSink(url=url, topic="sensors/{device}/telemetry", qos=1)
         self._fleet = fleet
+        self._poison = poison
         self._rate = rate
         self._stop = asyncio.Event()
 
@@ -69,10 +72,19 @@ class Publisher:
                 count = min(due, MOST)
                 await self._publish(self._fleet.rows(self.told.sent, count))
                 self.told.sent += count
+                if self._poison:
+                    await self._publish_poison()
             if due < MOST:
                 await asyncio.sleep(TICK)
         await self._publish(self._last())
         await self._sink.close()
+
+    async def _publish_poison(self) -> None:
+        """A reading that is none: its number is its name, its temperature an object."""
+        number = np.array([self.told.poison])
+        spoilt = Batch({"device": Strings.of(["poison"]), "ts": number}, number)
+        await self._write(spoilt.with_columns(temperature=Strings.of(["far too warm"])))
+        self.told.poison += 1
 
     def _last(self) -> Batch:
         rows = self._fleet.rows(self.told.sent, 1)
@@ -81,7 +93,9 @@ class Publisher:
         return Batch(late.columns, late.times + AHEAD)
 
     async def _publish(self, rows: Batch) -> None:
-        batch = readings(rows)
+        await self._write(readings(rows))
+
+    async def _write(self, batch: Batch) -> None:
         while True:
             try:
                 await self._sink.write(batch)
@@ -111,11 +125,11 @@ async def main() -> None:
     parser.add_argument("--rate", type=int, default=1_500)
     parser.add_argument("--start", type=int, default=0, help="event time of the first, in ns")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--poison", action="store_true")
     given = parser.parse_args()
     start = given.start or time.time_ns()
-    publisher = Publisher(
-        given.url, fleet_of(given.devices, given.rate, start, given.seed), given.rate
-    )
+    fleet = fleet_of(given.devices, given.rate, start, given.seed)
+    publisher = Publisher(given.url, fleet, given.rate, poison=given.poison)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, publisher.stop)
     await publisher.run()
     print(json.dumps(asdict(publisher.told)))

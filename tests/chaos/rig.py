@@ -74,6 +74,7 @@ class Rig:
         seed: int = 7,
         settings: Settings | None = None,
         database: Postgres | None = None,
+        poison: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -81,6 +82,7 @@ class Rig:
         self.broker = Mosquitto(folder)
         self.restarts: list[float] = []
         self.sent = Sent()
+        self._poison = poison
         self._kind, _, mode = sink.partition("-")
         self._mode = mode or "auto"
         self._mark = folder / "first"
@@ -145,6 +147,7 @@ class Rig:
         command = [sys.executable, "-m", "tests.chaos.publisher", "--url", self.broker.url]
         for name, value in {**given, "seed": self.seed}.items():
             command += [f"--{name}", str(value)]
+        command += ["--poison"] * self._poison
         self._publisher = Process(command, self.folder / "publisher.log", env=environment())
         self._publisher.start(lambda: True)
 
@@ -179,7 +182,9 @@ class Rig:
         lines = (self.folder / "publisher.log").read_text().splitlines()
         assert code == 0, lines[-5:]
         told = json.loads(lines[-1])
-        self.sent = Sent(told["sent"], [(first, count) for first, count in told["repeated"]])
+        self.sent = Sent(
+            told["sent"], told["poison"], [(first, count) for first, count in told["repeated"]]
+        )
 
     def table(self) -> Iterable[tuple[Key, Window]]:
         """The windows in the sink, without those of the reading that ends the stream."""
@@ -206,7 +211,7 @@ class Rig:
         quiet, verdict = 0, Verdict(0, 0, 0, 0)
         while time.monotonic() < deadline:
             rows = list(self.table())
-            again = judge(truth, rows)
+            again = self._with_letters(judge(truth, rows))
             quiet = quiet + 1 if again == verdict else 0
             verdict = again
             there = any(start == newest for (_, start), _ in rows)
@@ -214,6 +219,16 @@ class Rig:
                 break
             time.sleep(LOOK)
         return verdict
+
+    def _with_letters(self, verdict: Verdict) -> Verdict:
+        """Every unreadable message must be a dead letter, once."""
+        kept = letters(self.folder / "state" / "chaos.db") if self._poison else []
+        once = set(kept)
+        return replace(
+            verdict,
+            lost=verdict.lost + self.sent.poison - len(once),
+            duplicated=verdict.duplicated + len(kept) - len(once),
+        )
 
     def stop(self) -> int | None:
         """Stop the worker in good order; its exit code."""
@@ -236,6 +251,15 @@ def sqlite_table(path: Path) -> Iterable[tuple[Key, Window]]:
         ]
     except sqlite3.OperationalError:
         return []
+    finally:
+        connection.close()
+
+
+def letters(path: Path) -> list[bytes]:
+    """The payloads of the dead letters in a state file."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return [data for (data,) in connection.execute("SELECT data FROM dead_letters")]
     finally:
         connection.close()
 

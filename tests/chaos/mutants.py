@@ -1,0 +1,364 @@
+"""Deliberate mistakes in the code of delivery, each of which the short checks must see.
+
+    python -m tests.chaos.mutants                    # all, commits slowed by 0, 20 and 200 ms
+    python -m tests.chaos.mutants --only no-replay --commit-delay 20
+
+A mutant takes the place of a function of the runtime by name: one whose function is gone fails,
+so none can rot. Every check is also run without its mutant, and must then pass.
+Mistakes that only a power cut shows are in `tests.chaos.power`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgestream.runtime.reader import Reader
+from edgestream.runtime.task import Task
+from edgestream.runtime.writer import Writer
+from edgestream.sinks.sqlite_session import Session
+from edgestream.store import tables
+from edgestream.store.tables import Cut, JournalRow, Resume
+from edgestream.store.thread import Entry, StoreThread
+from edgestream_connectors.mqtt.source import Mqtt
+from tests.chaos import points, seam
+from tests.chaos.points import POINTS, Tour, WorkerFailed, tour
+from tests.chaos.worker import Settings
+
+Function = Callable[..., Any]
+DELAYS = (0.0, 20.0, 200.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Where to die, how often, with which sink."""
+
+    points: tuple[str, ...]
+    times: int = 2
+    sink: str = "sqlite-append"
+    poison: bool = False
+    slow: float = 0
+    """Milliseconds before each commit in the short form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A mistake: what is put in the place of which functions."""
+
+    name: str
+    what: str
+    check: Check
+    changes: Mapping[str, Callable[[Function], Function]]
+
+    def apply(self) -> None:
+        """Make the mistake in this process."""
+        for target, make in self.changes.items():
+            seam.replace(target, make)
+
+
+def _ack_at_once(append: Function) -> Function:
+    def mutant(self: Reader, row: JournalRow, size: int) -> None:
+        append(self, row, size)
+        self.durable(self._opening, self._given)
+
+    return mutant
+
+
+def _ack_one_more(commit: Function) -> Function:
+    async def mutant(self: Mqtt, items: int) -> None:
+        await commit(self, items + 1)
+
+    return mutant
+
+
+def _tell_before_commit(commit: Function) -> Function:
+    def mutant(self: StoreThread, connection: sqlite3.Connection, group: list[Entry]) -> None:
+        futures = [future for _, future, awaited in group if not awaited]
+        self._done.append((futures, [None] * len(futures)))
+        self._tell(self.settle)
+        time.sleep(0.01)
+        commit(self, connection, group)
+
+    return mutant
+
+
+def _outbox_apart(save: Function) -> Function:
+    def mutant(connection: sqlite3.Connection, cut: Cut) -> None:
+        save(connection, replace(cut, outbox=()))
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            "INSERT INTO outbox VALUES (?, ?, ?, ?)",
+            [(sink, seq, len(rows), tables.encode_batch(rows)) for sink, seq, rows in cut.outbox],
+        )
+
+    return mutant
+
+
+def _position_in_the_writer(save: Function) -> Function:
+    def mutant(connection: sqlite3.Connection, cut: Cut) -> None:
+        newest = connection.execute("SELECT max(seq) FROM journal").fetchone()[0]
+        positions = {name: {"seq": newest or 0} for name in cut.positions}
+        save(connection, replace(cut, positions=positions))
+
+    return mutant
+
+
+def _checkpoints_last(commit: Function) -> Function:
+    def mutant(self: StoreThread, connection: sqlite3.Connection, group: list[Entry]) -> None:
+        commit(self, connection, sorted(group, key=lambda entry: entry[2]))
+
+    return mutant
+
+
+def _nothing(_: Function) -> Function:
+    return lambda *_: None
+
+
+def _nothing_later(_: Function) -> Function:
+    async def mutant(*_: Any) -> None:
+        pass
+
+    return mutant
+
+
+def _no_token(open_: Function) -> Function:
+    def mutant(self: Session, wait: float) -> None:
+        open_(self, wait)
+
+    return mutant
+
+
+def _token_apart(flush: Function) -> Function:
+    def mutant(self: Session, token: Any, now: int) -> None:
+        flush(self, None, now)
+        flush(self, token, now)
+
+    return mutant
+
+
+def _collect_all(forget: Function) -> Function:
+    def mutant(connection: sqlite3.Connection, *more: Any) -> None:
+        forget(connection, *more)
+        connection.execute("DELETE FROM journal")
+
+    return mutant
+
+
+def _no_state(restore: Function) -> Function:
+    def mutant(self: Any, states: Any, *more: Any) -> None:
+        restore(self, {}, *more)
+
+    return mutant
+
+
+def _no_outbox(load: Function) -> Function:
+    def mutant(connection: sqlite3.Connection) -> Resume:
+        connection.execute("DELETE FROM outbox")
+        found: Resume = load(connection)
+        return found
+
+    return mutant
+
+
+def _numbers_again(resume: Function) -> Function:
+    def mutant(self: Task, *given: Any) -> None:
+        resume(self, *given)
+        self._heads.clear()
+
+    return mutant
+
+
+def _offer_first(land: Function) -> Function:
+    async def mutant(self: Task, cut: Cut, processed: Any) -> None:
+        for sink, seq, batch in cut.outbox:
+            self._writers[sink].offer(seq, batch)
+        await asyncio.sleep(0.05)
+        await land(self, replace(cut, outbox=()), processed)
+
+    return mutant
+
+
+def _forgotten_before_written(next_: Function) -> Function:
+    async def mutant(self: Writer) -> Any:
+        group = await next_(self)
+        if group:
+            await self._store.delivered(self.name, group[-1][0])
+        return group
+
+    return mutant
+
+
+def _drop_letters(checkpoint: Function) -> Function:
+    def mutant(self: Task) -> None:
+        self._letters = []
+        checkpoint(self)
+
+    return mutant
+
+
+_ALL = (
+    Mutant(
+        "ack-at-once",
+        "a message is acknowledged when it is handed to the journal, not when it is on disk",
+        Check(("append.before", "append.after"), slow=20),
+        {f"{points.READER}_append": _ack_at_once},
+    ),
+    Mutant(
+        "ack-one-more",
+        "one read more than is on disk is acknowledged",
+        Check(("append.before", "append.after"), slow=20),
+        {f"{points.MQTT}commit": _ack_one_more},
+    ),
+    Mutant(
+        "told-before-commit",
+        "the store says that rows are on disk before it commits",
+        Check(("append.before", "append.after")),
+        {f"{points.THREAD}_commit": _tell_before_commit},
+    ),
+    Mutant(
+        "outbox-apart",
+        "the rows for the sinks are in another transaction than the checkpoint",
+        Check(("save.after",), 3),
+        {f"{points.TABLES}save": _outbox_apart},
+    ),
+    Mutant(
+        "position-in-the-writer",
+        "a checkpoint's position is the newest in the journal when it is written",
+        Check(("offer.before",), 6, slow=20),
+        {
+            f"{points.TABLES}save": _position_in_the_writer,
+            f"{points.THREAD}_commit": _checkpoints_last,
+        },
+    ),
+    Mutant(
+        "no-recognition",
+        "what the broker sends again is not recognised",
+        Check(("ack.before",)),
+        {f"{points.MQTT}recall": _nothing},
+    ),
+    Mutant(
+        "no-replay",
+        "what was journalled after the checkpoint is not processed again",
+        Check(("process.after", "delivered.after")),
+        {f"{points.RUNNING}_replay": _nothing_later},
+    ),
+    Mutant(
+        "journal-forgotten",
+        "a checkpoint deletes the whole journal",
+        Check(("offer.before",), 3, slow=100),
+        {f"{points.TABLES}_forget": _collect_all},
+    ),
+    Mutant(
+        "no-state",
+        "the state of the steps is not restored",
+        Check(("offer.after",)),
+        {"edgestream.runtime.flow:Flow.restore": _no_state},
+    ),
+    Mutant(
+        "outbox-dropped",
+        "rows that no sink has taken are forgotten at the start",
+        Check(("write.before",)),
+        {f"{points.TABLES}load": _no_outbox},
+    ),
+    Mutant(
+        "numbers-again",
+        "the numbers of batches begin again after a restart",
+        Check(("delivered.after",)),
+        {f"{points.TASK}resume": _numbers_again},
+    ),
+    Mutant(
+        "offered-before-saved",
+        "rows go to the sink before their checkpoint is on disk",
+        Check(("save.before",), 4),
+        {f"{points.TASK}_land": _offer_first},
+    ),
+    Mutant(
+        "forgotten-before-written",
+        "rows leave the outbox before the sink has them",
+        Check(("sqlite.flush.before",)),
+        {f"{points.WRITER}_next": _forgotten_before_written},
+    ),
+    Mutant(
+        "no-token",
+        "the sink's token is not looked at after a restart",
+        Check(("sqlite.flush.after",)),
+        {f"{points.SQLITE}open": _no_token},
+    ),
+    Mutant(
+        "token-apart",
+        "the token is in another transaction than its rows",
+        Check(("sqlite.token.before",)),
+        {f"{points.SQLITE}flush": _token_apart},
+    ),
+    Mutant(
+        "letters-dropped",
+        "what cannot be read is acknowledged without being kept",
+        Check(("offer.after",), poison=True),
+        {f"{points.TASK}_checkpoint": _drop_letters},
+    ),
+)
+MUTANTS = {mutant.name: mutant for mutant in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Whether a check found something, and what."""
+
+    name: str
+    delay: float
+    caught: bool
+    found: str
+
+
+def run(check: Check, name: str, delay: float) -> Result:
+    """A check with a mutant, or with none."""
+    folder = Path(tempfile.mkdtemp(prefix="edgestream-chaos-"))
+    chosen = [POINTS[point] for point in check.points]
+    settings = Settings(delay, mutant=name)
+    try:
+        outcome: Tour | WorkerFailed = tour(
+            folder, check.sink, chosen, times=check.times, settings=settings, poison=check.poison
+        )
+    except WorkerFailed as error:
+        outcome = error
+    caught = isinstance(outcome, WorkerFailed) or not outcome.passed
+    if caught == bool(name):
+        shutil.rmtree(folder)
+    if isinstance(outcome, WorkerFailed):
+        return Result(name, delay, caught, str(outcome).splitlines()[-1])
+    return Result(name, delay, caught, str(outcome.verdict))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=[], help="names of mutants")
+    parser.add_argument("--commit-delay", type=float, nargs="*", default=DELAYS)
+    given = parser.parse_args(arguments)
+    chosen = [MUTANTS[name] for name in given.only] or list(_ALL)
+    caught: set[str] = set()
+    alarms = 0
+    for delay in given.commit_delay:
+        for check in dict.fromkeys(mutant.check for mutant in chosen):
+            found = run(check, "", delay)
+            alarms += found.caught
+            print(f"{delay:4g} ms  unmutated {check.points}: {found.found}", flush=True)
+        for mutant in chosen:
+            found = run(mutant.check, mutant.name, delay)
+            word = "caught" if found.caught else "MISSED"
+            print(f"{delay:4g} ms  {word}  {mutant.name}: {found.found}", flush=True)
+            caught |= {mutant.name} if found.caught else set()
+    print(f"{len(chosen)} made, {len(caught)} caught, {alarms} false alarms")
+    raise SystemExit(len(caught) < len(chosen) or alarms > 0)
+
+
+if __name__ == "__main__":
+    main()

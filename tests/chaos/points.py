@@ -1,0 +1,266 @@
+"""SIGKILL at named points of the path a message takes, each visited in turn.
+
+    python -m tests.chaos.points --sink postgres-append --times 20
+    python -m tests.chaos.points --only save.after --times 5
+
+A point is a function of the runtime by name, before its call or after it: nothing in the runtime
+knows of it, and one whose function is gone fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.chaos.oracle import Verdict
+from tests.chaos.rig import Rig
+from tests.chaos.seam import replace
+from tests.chaos.worker import Settings
+
+DIES_WITHIN = 20.0
+"""Seconds after which a point was not passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place to die at.
+
+    ``reached`` says how: while a stream runs (again and again), once at the start, at a start with
+    something journalled that is in no checkpoint, or when the worker is told to stop. ``sink`` is
+    empty where the point is passed with every sink.
+    """
+
+    name: str
+    target: str
+    when: Literal["before", "after"]
+    reached: Literal["often", "start", "replay", "stop"] = "often"
+    sink: str = ""
+
+    def arm(self, at: int) -> None:
+        """Die at the ``at``-th passage in this process."""
+        passed = 0
+
+        def maybe(when: str) -> None:
+            nonlocal passed
+            if when == self.when:
+                passed += 1
+                if passed >= at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        def deadly(original: Callable[..., Any]) -> Callable[..., Any]:
+            if inspect.iscoroutinefunction(original):
+
+                async def later(*args: Any, **kwargs: Any) -> Any:
+                    maybe("before")
+                    result = await original(*args, **kwargs)
+                    maybe("after")
+                    return result
+
+                return later
+
+            def now(*args: Any, **kwargs: Any) -> Any:
+                maybe("before")
+                result = original(*args, **kwargs)
+                maybe("after")
+                return result
+
+            return now
+
+        replace(self.target, deadly)
+
+
+READER = "edgestream.runtime.reader:Reader."
+TASK = "edgestream.runtime.task:Task."
+WRITER = "edgestream.runtime.writer:Writer."
+RUNNING = "edgestream.runtime.running:Running."
+TABLES = "edgestream.store.tables:"
+THREAD = "edgestream.store.thread:StoreThread."
+MQTT = "edgestream_connectors.mqtt.source:Mqtt."
+SQLITE = "edgestream.sinks.sqlite_session:Session."
+POSTGRES = "edgestream_connectors.postgres.session:Session."
+
+_ALL = (
+    # reading
+    Point("start.loaded", f"{TABLES}load", "after", "start"),
+    Point("start.replaying", f"{MQTT}unpack", "after", "replay"),
+    Point("start.replayed", f"{RUNNING}_replay", "after", "start"),
+    Point("open.recalled", f"{MQTT}recall", "after", "start"),
+    Point("open.connected", f"{READER}_open", "after", "start"),
+    Point("read.before", f"{READER}_accept", "before"),
+    Point("read.asked", f"{READER}_append", "after"),
+    # the journal
+    Point("append.before", f"{TABLES}append", "before"),
+    Point("append.after", f"{TABLES}append", "after"),
+    Point("commit.before", f"{THREAD}_commit", "before"),
+    Point("commit.after", f"{THREAD}_commit", "after"),
+    Point("commit.told", f"{THREAD}settle", "before"),
+    # acknowledging
+    Point("durable.before", f"{READER}durable", "before"),
+    Point("ack.before", f"{MQTT}commit", "before"),
+    Point("ack.after", f"{MQTT}commit", "after"),
+    # processing
+    Point("process.before", f"{TASK}process", "before"),
+    Point("process.after", f"{TASK}process", "after"),
+    # the checkpoint
+    Point("cut.before", f"{TASK}_checkpoint", "before"),
+    Point("cut.after", f"{TASK}_checkpoint", "after"),
+    Point("save.before", f"{TABLES}save", "before"),
+    Point("save.collecting", f"{TABLES}_forget", "before"),
+    Point("save.after", f"{TABLES}save", "after"),
+    Point("offer.before", f"{WRITER}offer", "before"),
+    Point("offer.after", f"{WRITER}offer", "after"),
+    # the sink
+    Point("sink.opened", f"{WRITER}_open", "after", "start"),
+    Point("write.before", f"{WRITER}_write", "before"),
+    Point("write.after", f"{WRITER}_write", "after"),
+    Point("sqlite.flush.before", f"{SQLITE}flush", "before", sink="sqlite"),
+    Point(
+        "sqlite.token.before",
+        "edgestream.sinks.sqlite_session:from_micros",
+        "before",
+        sink="sqlite",
+    ),
+    Point("sqlite.flush.after", f"{SQLITE}flush", "after", sink="sqlite"),
+    Point("postgres.flush.before", f"{POSTGRES}commit", "before", sink="postgres"),
+    Point(
+        "postgres.commit.before",
+        "asyncpg.transaction:Transaction.commit",
+        "before",
+        sink="postgres",
+    ),
+    Point(
+        "postgres.commit.after",
+        "asyncpg.transaction:Transaction.commit",
+        "after",
+        sink="postgres",
+    ),
+    Point("postgres.flush.after", f"{POSTGRES}commit", "after", sink="postgres"),
+    Point("delivered.before", f"{WRITER}_delivered", "before"),
+    Point("delivered.after", f"{WRITER}_delivered", "after"),
+    Point("outbox.deleted", f"{TABLES}delivered", "after"),
+    # stopping
+    Point("stop.processed", f"{TASK}finish", "before", "stop"),
+    Point("stop.last-cut", f"{TASK}finish", "after", "stop"),
+    Point("stop.writing", f"{RUNNING}_finish_writing", "before", "stop"),
+    Point("stop.closing", f"{THREAD}close", "before", "stop"),
+    Point("stop.closed", f"{THREAD}close", "after", "stop"),
+)
+POINTS = {point.name: point for point in _ALL}
+
+
+class WorkerFailed(Exception):
+    """The worker ended in another way than by its point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """What came of dying at every point."""
+
+    sink: str
+    deaths: int
+    points: int
+    sent: int
+    verdict: Verdict
+    exit_code: int | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict.clean and self.exit_code == 0
+
+
+def points_of(sink: str) -> list[Point]:
+    """The points that are passed with a sink."""
+    kind = sink.partition("-")[0]
+    return [point for point in _ALL if point.sink in ("", kind)]
+
+
+def die_at(rig: Rig, point: Point, at: int, settings: Settings) -> None:
+    """Start a worker that dies at a point, and wait until it has."""
+    if point.reached == "replay":
+        rig.start(settings)
+        rig.worker.process.kill()
+    started = time.monotonic()
+    arms = Settings(settings.slow, "", point.name, at, settings.mutant)
+    rig.start(arms, first=60 if point.reached == "stop" else 0)
+    if point.reached == "stop":
+        rig.worker.process.signal(signal.SIGTERM)
+    while rig.worker.process.running:
+        if time.monotonic() - started > DIES_WITHIN:
+            raise AssertionError(f"{point.name} was not passed {at} times")
+        time.sleep(0.01)
+    code = rig.worker.process.returncode
+    if code != -signal.SIGKILL:
+        raise WorkerFailed(f"{point.name}: exit code {code}: {rig.log()}")
+
+
+def tour(
+    folder: Path,
+    sink: str,
+    points: Sequence[Point],
+    *,
+    times: int = 1,
+    seed: int = 7,
+    settings: Settings | None = None,
+    poison: bool = False,
+) -> Tour:
+    """Die at every point ``times`` times, at a passage drawn from the seed, in one stream."""
+    began = time.monotonic()
+    rng = random.Random(seed)
+    given = settings or Settings()
+    with Rig(folder, sink, checkpoint="300ms", seed=seed, settings=given, poison=poison) as rig:
+        rig.begin()
+        rig.worker.process.kill()
+        for _ in range(times):
+            for point in points:
+                at = rng.randint(1, 4) if point.reached == "often" else 1
+                die_at(rig, point, at, given)
+        rig.start(given)
+        verdict = rig.verdict()
+        code = rig.stop()
+        took = time.monotonic() - began
+        return Tour(sink, times * len(points), len(points), rig.sent.sent, verdict, code, took)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sink", default="sqlite-append")
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--only", nargs="*", default=[], help="names of points")
+    parser.add_argument("--each", action="store_true", help="a stream of its own for every point")
+    parser.add_argument("--commit-delay", type=float, default=0)
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    chosen = [POINTS[name] for name in given.only] or points_of(given.sink)
+    groups = [[point] for point in chosen] if given.each else [chosen]
+    failed = False
+    for group in groups:
+        folder = Path(tempfile.mkdtemp(prefix="edgestream-chaos-"))
+        found = tour(
+            folder,
+            given.sink,
+            group,
+            times=given.times,
+            seed=given.seed,
+            settings=Settings(given.commit_delay),
+        )
+        failed |= not found.passed
+        names = group[0].name if given.each else "all"
+        print(f"{names:24} {found}", flush=True)
+        if found.passed:
+            shutil.rmtree(folder)
+    raise SystemExit(failed)
+
+
+if __name__ == "__main__":
+    main()
