@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgestream.packing import encode_batch
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
 from edgestream.sinks.sqlite_session import Session
-from edgestream.store import tables
-from edgestream.store.tables import Cut, JournalRow, Resume
+from edgestream.store.checkpoints import Resume
+from edgestream.store.tables import Cut, JournalRow
 from edgestream.store.thread import Entry, StoreThread
 from edgestream_connectors.mqtt.source import Mqtt
 from tests.chaos import points, seam
@@ -91,23 +92,23 @@ def _tell_before_commit(commit: Function) -> Function:
 
 
 def _outbox_apart(save: Function) -> Function:
-    def mutant(connection: sqlite3.Connection, cut: Cut) -> None:
-        save(connection, replace(cut, outbox=()))
+    def mutant(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> None:
+        save(connection, replace(cut, outbox=()), tails)
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
             "INSERT INTO outbox VALUES (?, ?, ?, ?)",
-            [(sink, seq, len(rows), tables.encode_batch(rows)) for sink, seq, rows in cut.outbox],
+            [(sink, seq, len(rows), encode_batch(rows)) for sink, seq, rows in cut.outbox],
         )
 
     return mutant
 
 
 def _position_in_the_writer(save: Function) -> Function:
-    def mutant(connection: sqlite3.Connection, cut: Cut) -> None:
+    def mutant(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> None:
         newest = connection.execute("SELECT max(seq) FROM journal").fetchone()[0]
         positions = {name: {"seq": newest or 0} for name in cut.positions}
-        save(connection, replace(cut, positions=positions))
+        save(connection, replace(cut, positions=positions), tails)
 
     return mutant
 
@@ -228,14 +229,14 @@ _ALL = (
         "outbox-apart",
         "the rows for the sinks are in another transaction than the checkpoint",
         Check(("save.after",), 3),
-        {f"{points.TABLES}save": _outbox_apart},
+        {f"{points.CHECKPOINTS}save": _outbox_apart},
     ),
     Mutant(
         "position-in-the-writer",
         "a checkpoint's position is the newest in the journal when it is written",
         Check(("offer.before",), 6, slow=20),
         {
-            f"{points.TABLES}save": _position_in_the_writer,
+            f"{points.CHECKPOINTS}save": _position_in_the_writer,
             f"{points.THREAD}_commit": _checkpoints_last,
         },
     ),
@@ -255,7 +256,7 @@ _ALL = (
         "journal-forgotten",
         "a checkpoint deletes the whole journal",
         Check(("offer.before",), 3, slow=100),
-        {f"{points.TABLES}_forget": _collect_all},
+        {f"{points.CHECKPOINTS}_forget_old": _collect_all},
     ),
     Mutant(
         "no-state",
@@ -267,7 +268,7 @@ _ALL = (
         "outbox-dropped",
         "rows that no sink has taken are forgotten at the start",
         Check(("write.before",)),
-        {f"{points.TABLES}load": _no_outbox},
+        {f"{points.CHECKPOINTS}load": _no_outbox},
     ),
     Mutant(
         "numbers-again",

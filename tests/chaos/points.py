@@ -84,6 +84,7 @@ TASK = "edgestream.runtime.task:Task."
 WRITER = "edgestream.runtime.writer:Writer."
 RUNNING = "edgestream.runtime.running:Running."
 TABLES = "edgestream.store.tables:"
+CHECKPOINTS = "edgestream.store.checkpoints:"
 THREAD = "edgestream.store.thread:StoreThread."
 MQTT = "edgestream_connectors.mqtt.source:Mqtt."
 SQLITE = "edgestream.sinks.sqlite_session:Session."
@@ -91,7 +92,7 @@ POSTGRES = "edgestream_connectors.postgres.session:Session."
 
 _ALL = (
     # reading
-    Point("start.loaded", f"{TABLES}load", "after", "start"),
+    Point("start.loaded", f"{CHECKPOINTS}load", "after", "start"),
     Point("start.replaying", f"{MQTT}unpack", "after", "replay"),
     Point("start.replayed", f"{RUNNING}_replay", "after", "start"),
     Point("open.recalled", f"{MQTT}recall", "after", "start"),
@@ -114,9 +115,9 @@ _ALL = (
     # the checkpoint
     Point("cut.before", f"{TASK}_checkpoint", "before"),
     Point("cut.after", f"{TASK}_checkpoint", "after"),
-    Point("save.before", f"{TABLES}save", "before"),
-    Point("save.collecting", f"{TABLES}_forget", "before"),
-    Point("save.after", f"{TABLES}save", "after"),
+    Point("save.before", f"{CHECKPOINTS}save", "before"),
+    Point("save.collecting", f"{CHECKPOINTS}_forget_old", "before"),
+    Point("save.after", f"{CHECKPOINTS}save", "after"),
     Point("offer.before", f"{WRITER}offer", "before"),
     Point("offer.after", f"{WRITER}offer", "after"),
     # the sink
@@ -147,7 +148,7 @@ _ALL = (
     Point("postgres.flush.after", f"{POSTGRES}commit", "after", sink="postgres"),
     Point("delivered.before", f"{WRITER}_delivered", "before"),
     Point("delivered.after", f"{WRITER}_delivered", "after"),
-    Point("outbox.deleted", f"{TABLES}delivered", "after"),
+    Point("outbox.deleted", f"{CHECKPOINTS}delivered", "after"),
     # stopping
     Point("stop.processed", f"{TASK}finish", "before", "stop"),
     Point("stop.last-cut", f"{TASK}finish", "after", "stop"),
