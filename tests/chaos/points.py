@@ -116,6 +116,7 @@ _ALL = (
     Point("cut.before", f"{TASK}_checkpoint", "before"),
     Point("cut.after", f"{TASK}_checkpoint", "after"),
     Point("save.before", f"{CHECKPOINTS}save", "before"),
+    Point("save.outbox", f"{CHECKPOINTS}encode_batch", "before"),
     Point("save.collecting", f"{CHECKPOINTS}_forget_old", "before"),
     Point("save.after", f"{CHECKPOINTS}save", "after"),
     Point("offer.before", f"{WRITER}offer", "before"),
