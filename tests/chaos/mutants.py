@@ -190,8 +190,8 @@ def _offer_first(land: Function) -> Function:
 def _forgotten_before_written(next_: Function) -> Function:
     async def mutant(self: Writer) -> Any:
         group = await next_(self)
-        if group:
-            await self._store.delivered(self.name, group[-1][0])
+        if group and group.batches:
+            await self._store.delivered(self.name, group.last)
         return group
 
     return mutant
@@ -272,7 +272,7 @@ _ALL = (
     Mutant(
         "numbers-again",
         "the numbers of batches begin again after a restart",
-        Check(("delivered.after",)),
+        Check(("sqlite.flush.after",)),
         {f"{points.TASK}resume": _numbers_again},
     ),
     Mutant(

@@ -82,6 +82,7 @@ class Point:
 READER = "edgestream.runtime.reader:Reader."
 TASK = "edgestream.runtime.task:Task."
 WRITER = "edgestream.runtime.writer:Writer."
+LANE = "edgestream.runtime.lanes:Live."
 RUNNING = "edgestream.runtime.running:Running."
 TABLES = "edgestream.store.tables:"
 CHECKPOINTS = "edgestream.store.checkpoints:"
@@ -147,8 +148,8 @@ _ALL = (
         sink="postgres",
     ),
     Point("postgres.flush.after", f"{POSTGRES}commit", "after", sink="postgres"),
-    Point("delivered.before", f"{WRITER}_delivered", "before"),
-    Point("delivered.after", f"{WRITER}_delivered", "after"),
+    Point("delivered.before", f"{LANE}delivered", "before"),
+    Point("delivered.after", f"{LANE}delivered", "after"),
     Point("outbox.deleted", f"{CHECKPOINTS}delivered", "after"),
     # stopping
     Point("stop.processed", f"{TASK}finish", "before", "stop"),
