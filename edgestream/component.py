@@ -64,12 +64,15 @@ class Context:
     """All that a source or sink is given beside its configuration.
 
     ``id`` is unique and stable (``pipeline.step``): client ids and commit tokens go by it.
+    ``epoch`` grows with every start on the state file ``store``; 0: nobody is to be kept out.
     """
 
     id: str
     log: logging.Logger
     clock: Clock
     metrics: Metrics
+    store: str = ""
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,12 @@ class Token:
     """Names the last batch a sink has made durable: written in the sink's own transaction.
 
     ``store`` identifies the state file the number belongs to; ``seq`` never falls, and says
-    nothing else to a sink.
+    nothing else to a sink; ``epoch`` is that of the start that wrote it.
     """
 
     store: str
     seq: int
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +345,8 @@ class Sink(Component):
     """
 
     delivery: ClassVar[SinkDelivery]
+    fences: ClassVar[bool] = False
+    """Whether `open` claims the place for ``ctx.epoch``, so that an older worker is `Fenced`."""
     ordered: ClassVar[bool] = True
     """Whether whoever reads there sees the order of writing: a topic and a file, not a table."""
 
@@ -367,7 +373,10 @@ class Sink(Component):
 
     @abstractmethod
     async def flush(self, token: Token | None) -> None:
-        """Make everything written durable, with ``token`` in the same transaction if it can."""
+        """Make everything written durable, with ``token`` in the same transaction if it can.
+
+        Raises `Fenced` where a later worker has claimed the place; nothing is durable then.
+        """
 
     @abstractmethod
     async def close(self) -> None:

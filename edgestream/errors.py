@@ -9,6 +9,7 @@
         ├── Retry            the runtime backs off, then makes the same call again
         ├── Rejected         the runtime sends the named rows to dead letters and goes on
         └── Fatal            the runtime stops the pipeline
+            └── Fenced       another worker has taken over                        exit 75
 
 A component never waits, retries or counts: it raises one of the last four.
 """
@@ -116,6 +117,18 @@ class Fatal(ComponentError):
         """Take what happened and what to do about it."""
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Fenced(Fatal):
+    """Another worker runs the same pipeline and has taken over: this one must write no more."""
+
+    def __init__(self, place: str, step: str) -> None:
+        """Take where rows go, and the id of the sink."""
+        super().__init__(
+            f"{place}: another worker has taken over {step}, perhaps with a copy of the state "
+            "folder; this one stops, and what it had not written is left to the other",
+            EXIT_LOCKED,
+        )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from edgestream.batch import Batch
@@ -47,6 +47,7 @@ class Reader:
         self.source = source
         self.status = status
         self.position: Mapping[str, Any] | None = None
+        self.still_ours: Callable[[], Awaitable[None]] = _nobody_else
         self._ctx = ctx
         self._inbox = inbox
         self._journal = journal
@@ -116,6 +117,10 @@ class Reader:
             while self._pending:
                 await asyncio.wait(self._pending)
             self.source.recall(await self._journal.tail(self.name))
+        if self._opening:
+            # A worker that was frozen while another took over finds its connection cut: it must
+            # not take that of the other, and acknowledge what only the other would write.
+            await self.still_ours()
         self._opening += 1
         self._given = self._durable = self._told = 0
         await self.source.open(self._ctx, self.position)
@@ -192,6 +197,10 @@ def missing_package(component: Any, error: ImportError) -> EdgestreamError:
         f"pip install 'edgestream[{extra}]'",
         exit_code=78,
     )
+
+
+async def _nobody_else() -> None:
+    """There is nobody to ask."""
 
 
 def sequence_after(last: int) -> Iterator[int]:

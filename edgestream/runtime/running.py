@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,8 @@ T = TypeVar("T")
 TICK = SECOND // 10
 ENDING = 2.0
 """Seconds in which sources hand on what they have read when the pipeline is stopped."""
+VERIFY = 3.0
+"""Seconds in which the sinks are asked, before a source is opened again, who may write."""
 ENOUGH = 100
 """Rows after which a column that never came is worth a warning."""
 
@@ -68,6 +71,7 @@ class Running:
         self.readers: dict[str, Reader] = {}
         self.writers: dict[str, Writer] = {}
         self.task: Task | None = None
+        self._store, self._epoch = "", 0
         self._folder = folder
         self._recover = recover
         self._accept = accept
@@ -122,6 +126,7 @@ class Running:
     async def _run(self, store: Store, grace: float) -> None:
         resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
         resume = await without_loss(store, resume, self.graph, self._accept, self.log)
+        self._store, self._epoch = resume.store, await store.begin()
         task = self.task = self._assemble(store, resume)
         task.resume(resume, self._accept)
         for name, writer in self.writers.items():
@@ -168,6 +173,8 @@ class Running:
             entry.component.unhurried = journal is not None or gathered
             ctx, status = self._context(name, entry.component)
             reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
+            if durable:
+                reader.still_ours = functools.partial(_still_ours, self.writers)
             if entry.component.replayable:
                 reader.position = resume.positions.get(name)
             self.readers[name] = reader
@@ -189,7 +196,10 @@ class Running:
 
     def _context(self, name: str, component: Component) -> tuple[Context, StepStatus]:
         status = StepStatus(f"{name} {component.about.name}", self.log)
-        ctx = Context(f"{self.spec.name}.{name}", self.log, self._clock, status.metrics)
+        # Best effort has no tokens, and nothing that a second worker could spoil.
+        epoch = 0 if self.delivery == "best_effort" else self._epoch
+        known = self._store, epoch
+        ctx = Context(f"{self.spec.name}.{name}", self.log, self._clock, status.metrics, *known)
         return ctx, status
 
     async def _replay(self, store: Store, task: Task) -> None:
@@ -281,6 +291,11 @@ async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _still_ours(writers: Mapping[str, Writer]) -> None:
+    """Return once the sinks say that no other worker has taken over, or do not answer."""
+    await asyncio.wait([writer.verified() for writer in writers.values()], timeout=VERIFY)
 
 
 class _Children:

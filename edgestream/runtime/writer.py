@@ -76,6 +76,8 @@ class Writer:
         self._room = asyncio.Event()
         self._closing = False
         self._released = False
+        self._resumed = 0, 0
+        self._asked: list[asyncio.Future[None]] = []
 
     @property
     def undelivered(self) -> int:
@@ -94,6 +96,7 @@ class Writer:
 
     def resume(self, head: int, live_bytes: int, late_head: int, waiting: Waiting) -> None:
         """Start with what an earlier run left in the state file."""
+        self._resumed = head, max(late_head, waiting.head)
         if self._spooled:
             self.lanes.resume(head, live_bytes, late_head, waiting)
             self.drops.resume(waiting.dropped)
@@ -142,6 +145,13 @@ class Writer:
                 await self.sink.close()
             await backoff.wait()
 
+    def verified(self) -> asyncio.Future[None]:
+        """Done once the sink has said, by a flush, that this worker may still write."""
+        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append(asked)
+        self._more.set()
+        return asked
+
     def finish(self) -> None:
         """Let `run` end once everything offered is delivered."""
         self._closing = True
@@ -186,12 +196,17 @@ class Writer:
         self._room.set()
         if token is not None and token.store == self._store_id:
             live, late = unpacked(token.seq)
+            if token.epoch != self._ctx.epoch:
+                # Numbers of this start may have been given by another, on a copy of the state
+                # file or before a power cut undid them: they say nothing of the rows of this one.
+                live, late = min(live, self._resumed[0]), min(late, self._resumed[1])
             self.lanes.live.delivered(live)
             if late > self.lanes.late_sent:
                 await self._forward(late)
 
     async def _deliver(self, backoff: Backoff) -> None:
         while (group := await self._next()) is not None:
+            asked = len(self._asked)
             if not group.late:
                 self._tried = max(self._tried, group.last)
             for batch in group.batches:
@@ -202,6 +217,7 @@ class Writer:
             else:
                 self._flush_later()
             backoff.reset()
+            self._answer(asked)
             if group.late:
                 self.replayed += sum(map(len, group.batches))
                 await self._forward(group.last)
@@ -218,7 +234,15 @@ class Writer:
         return Token(
             self._store_id,
             packed(live, group.last) if group.late else packed(group.last, late),
+            self._ctx.epoch,
         )
+
+    def _answer(self, count: int) -> None:
+        """Tell those who asked before the flush."""
+        answered, self._asked = self._asked[:count], self._asked[count:]
+        for asked in answered:
+            if not asked.done():
+                asked.set_result(None)
 
     def _flush_later(self) -> None:
         """Best effort flushes ten times a second, whatever comes: nothing waits for a token."""
@@ -247,6 +271,8 @@ class Writer:
             await self._more.wait()
 
     def _flush_due(self) -> bool:
+        if self._asked and not self.lanes.pending:
+            return True
         return self._timer is not None and (
             self._timer.when() <= asyncio.get_running_loop().time()
             or (self._closing and not self.lanes.pending)

@@ -53,10 +53,12 @@ class Sqlite(Sink):
     pipelines may write to one file; each holds the write lock from its first row to the commit.
 
     Delivery: transactional. Rows and their token are committed together, in the table
-    ``edgestream_commits``, so nothing is lost and nothing is there twice.
+    ``edgestream_commits``, so nothing is lost and nothing is there twice. A worker that opens the
+    table claims it: one that ran before, and wakes up again, cannot commit any more (exit 75).
     """
 
     delivery: ClassVar[SinkDelivery] = "transactional"
+    fences: ClassVar[bool] = True
 
     ordered: ClassVar[bool] = False
 
@@ -99,12 +101,14 @@ class Sqlite(Sink):
 
     async def open(self, ctx: Context) -> Token | None:
         """Open or create the file; the last token committed for this sink."""
-        from edgestream.sinks.sqlite_session import Session  # noqa: PLC0415
+        from edgestream.sinks.sqlite_session import Claim, Session  # noqa: PLC0415
 
         await self.close()
         self._ctx = ctx
         self._thread = OneThread(f"sqlite {ctx.id}")
-        self._database = Session(self.path, self.table, self.mode, ctx.id)
+        self._database = Session(
+            self.path, self.table, self.mode, Claim(ctx.id, ctx.store, ctx.epoch)
+        )
         return await self._thread.run(self._database.open, nanos(self.busy_timeout).seconds)
 
     async def write(self, batch: Batch) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from edgestream.batch import Batch, from_micros
 from edgestream.component import Token
-from edgestream.errors import ComponentError, Disconnected, Retry
+from edgestream.errors import ComponentError, Disconnected, Fenced, Retry
 from edgestream.sinks.cells import broken_text, good_rows, without_columns
 from edgestream.sinks.sqlite_errors import in_words
 from edgestream.sinks.sqlite_table import Mode, Table
@@ -28,21 +29,39 @@ _PRAGMAS = (
 )
 _COMMITS = """
 CREATE TABLE IF NOT EXISTS edgestream_commits
-(id TEXT PRIMARY KEY, store TEXT, seq INTEGER, at TEXT)
+(id TEXT PRIMARY KEY, store TEXT, seq INTEGER, at TEXT, epoch INTEGER, writer INTEGER)
+"""
+# ``epoch`` is who may write, ``writer`` who wrote the token. Of another state file none counts.
+_CLAIM = """
+INSERT INTO edgestream_commits (id, store, epoch) VALUES (?1, ?2, ?3) ON CONFLICT (id)
+DO UPDATE SET seq = iif(store IS ?2, seq, NULL), store = ?2, epoch = ?3
+WHERE store IS NOT ?2 OR epoch IS NULL OR epoch <= ?3
 """
 _COMMIT = """
-INSERT INTO edgestream_commits (id, store, seq, at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
-DO UPDATE SET store = excluded.store, seq = excluded.seq, at = excluded.at
+INSERT INTO edgestream_commits (id, store, seq, at, epoch, writer) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+ON CONFLICT (id) DO UPDATE SET store = ?2, seq = ?3, at = ?4, writer = ?5
+WHERE (store IS ?2 AND epoch IS ?5) OR ?5 = 0
 """
+_LATER = (("epoch", "INTEGER"), ("writer", "INTEGER"))
+"""Columns that files written by earlier versions lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who writes: the key of the token, the state file, and the start on it (0: no claim)."""
+
+    id: str
+    store: str = ""
+    epoch: int = 0
 
 
 class Session:
     """An open database; every method is called in the thread that opened it."""
 
-    def __init__(self, path: str, table: str, mode: Mode, id: str) -> None:  # noqa: A002
-        """Nothing is opened yet; ``id`` is the key of the token."""
+    def __init__(self, path: str, table: str, mode: Mode, claim: Claim) -> None:
+        """Nothing is opened yet; ``claim`` says for whom."""
         self._path = path
-        self._id = id
+        self._claim = claim
         self._name = table
         self._mode: Mode = mode
         self._connection: sqlite3.Connection | None = None
@@ -56,14 +75,16 @@ class Session:
             self._connection = connection
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
-            connection.execute(_COMMITS)
-            query = "SELECT store, seq FROM edgestream_commits WHERE id = ?"
-            found = connection.execute(query, [self._id]).fetchone()
+            self._take_over(connection)
+            query = "SELECT store, seq, writer FROM edgestream_commits WHERE id = ?"
+            found = connection.execute(query, [self._claim.id]).fetchone()
         except sqlite3.Error as error:
             told = in_words(error, self._path)
             raise (Disconnected(str(told)) if isinstance(told, Retry) else told) from error
         self._table = Table(connection, self._name, self._mode)
-        return Token(str(found[0]), int(found[1])) if found else None
+        if not found or found[1] is None:
+            return None
+        return Token(str(found[0]), int(found[1]), int(found[2] or 0))
 
     def write(self, batch: Batch) -> dict[int, str]:
         """Write the rows into the open transaction; those that can never be written, with why."""
@@ -88,8 +109,9 @@ class Session:
         with self._transaction() as (connection, _):
             if token is not None:
                 at = from_micros(now // 1000).isoformat(timespec="seconds")
-                values = [self._id, token.store, token.seq, at.replace("+00:00", "Z")]
-                connection.execute(_COMMIT, values)
+                values = [self._claim.id, token.store, token.seq, at.replace("+00:00", "Z")]
+                if not connection.execute(_COMMIT, [*values, token.epoch]).rowcount:
+                    raise Fenced(self._path, self._claim.id)
             connection.execute("COMMIT")
             self._holds_rows = False
 
@@ -98,6 +120,19 @@ class Session:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _take_over(self, connection: sqlite3.Connection) -> None:
+        """Claim the right to write; raises `Fenced` where a later worker has it."""
+        connection.execute(_COMMITS)
+        names = {row[1] for row in connection.execute("PRAGMA table_info(edgestream_commits)")}
+        for name, kind in _LATER:
+            if name not in names:
+                connection.execute(f"ALTER TABLE edgestream_commits ADD COLUMN {name} {kind}")
+        claim = self._claim
+        if claim.epoch:
+            values = [claim.id, claim.store, claim.epoch]
+            if not connection.execute(_CLAIM, values).rowcount:
+                raise Fenced(self._path, claim.id)
 
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, Table]]:

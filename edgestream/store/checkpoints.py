@@ -9,6 +9,7 @@ remembers a higher one would pass over new rows.
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -220,6 +221,17 @@ def _read(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Generation:
     decoded = {step: decode_state(data) for step, data in states}
     ids = _ids(connection, epoch)
     return _Generation(epoch, at, topology or "", last, positions, meta, decoded, ids)
+
+
+def incarnation(connection: sqlite3.Connection) -> int:
+    """The epoch of this start: higher than that of every earlier one, and in the file already.
+
+    The lower 16 bits are random, so that two workers on copies of one file do not hold the same.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    epoch = ((int(row[0]) if row else 0) >> 16) + 1 << 16 | secrets.randbits(16)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(epoch),))
+    return epoch
 
 
 def go_back(connection: sqlite3.Connection, resume: Resume) -> None:

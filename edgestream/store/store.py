@@ -73,6 +73,10 @@ class Store:
         assert self._thread is not None, "the store is not open"
         return self._thread
 
+    async def begin(self) -> int:
+        """The epoch of this start, once it is on disk."""
+        return await self._running.submit(checkpoints.incarnation)
+
     async def load(self) -> Resume:
         """What to start from."""
         return await self._running.submit(checkpoints.load)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import edgestream as es
 
-EXIT_LOCKED = 75
 EXIT_PERMISSION = 77
 EXIT_CONFIG = 78
 
@@ -20,6 +19,7 @@ _AGAIN: Mapping[str, str] = {
     "28": "the server does not let this user in; check the user and its pg_hba.conf",
     "3D000": "there is no such database; create it with createdb, or correct `url`",
     "40": "another transaction was in the way",
+    "25P03": "the transaction was idle for a minute",
     "25006": "the server is read-only; is it the standby?",
     "42P07": "another worker made the table at the same moment",
     "42701": "another worker made the column at the same moment",

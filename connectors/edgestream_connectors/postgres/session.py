@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import edgestream as es
 from edgestream_connectors.postgres.columns import TYPES, Kind, kind_of, quote, values_of
-from edgestream_connectors.postgres.errors import EXIT_LOCKED, driver_errors, in_the_data
+from edgestream_connectors.postgres.errors import driver_errors, in_the_data
 from edgestream_connectors.postgres.table import Fit, Table
 
 if TYPE_CHECKING:
@@ -52,14 +52,41 @@ class Session:
             await self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._commits}"
                 " (id text PRIMARY KEY, store text NOT NULL, seq bigint NOT NULL,"
-                " at timestamptz NOT NULL DEFAULT now())"
+                " at timestamptz NOT NULL DEFAULT now(),"
+                " epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0)"
+            )
+        sql = (
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1)"
+            " AND attname = 'writer' AND NOT attisdropped"
+        )
+        if not await self._connection.fetchval(sql, self._commits):  # made by an earlier version
+            await self._connection.execute(
+                f"ALTER TABLE {self._commits}"
+                " ADD COLUMN IF NOT EXISTS epoch bigint NOT NULL DEFAULT 0,"
+                " ADD COLUMN IF NOT EXISTS writer bigint NOT NULL DEFAULT 0"
             )
 
-    async def token(self, step: str) -> es.Token | None:
-        """The last token that was committed for a step."""
-        sql = f"SELECT store, seq FROM {self._commits} WHERE id = $1"  # noqa: S608
-        row = await self._connection.fetchrow(sql, step)
-        return None if row is None else es.Token(row["store"], row["seq"])
+    async def token(self, ctx: es.Context) -> es.Token | None:
+        """Claim the right to write; the last token that was committed for the step.
+
+        ``epoch`` is who may write, ``writer`` who wrote the token; raises `es.Fenced` where a later
+        worker may write.
+        """
+        if ctx.epoch:
+            sql = (
+                f"INSERT INTO {self._commits} AS old (id, store, seq, epoch)"  # noqa: S608
+                " VALUES ($1, $2, -1, $3) ON CONFLICT (id) DO UPDATE SET store = $2, epoch = $3,"
+                " seq = CASE WHEN old.store = $2 THEN old.seq ELSE -1 END"
+                " WHERE old.store <> $2 OR old.epoch <= $3"
+            )
+            done = await self._connection.execute(sql, ctx.id, ctx.store, ctx.epoch)
+            if done == "INSERT 0 0":
+                raise es.Fenced(self._table.place, ctx.id)
+        sql = f"SELECT store, seq, writer FROM {self._commits} WHERE id = $1"  # noqa: S608
+        row = await self._connection.fetchrow(sql, ctx.id)
+        if row is None or row["seq"] < 0:
+            return None
+        return es.Token(row["store"], row["seq"], row["writer"])
 
     async def write(self, batch: es.Batch, keys: tuple[str, ...]) -> dict[int, str]:
         """Put the rows into the open transaction; returns those that cannot be, with reasons."""
@@ -79,17 +106,14 @@ class Session:
         if token is not None:
             await self._begin()
             sql = (
-                f"INSERT INTO {self._commits} AS old (id, store, seq) VALUES ($1, $2, $3)"  # noqa: S608
-                " ON CONFLICT (id) DO UPDATE SET store = $2, seq = $3, at = now()"
-                " WHERE old.store <> $2 OR old.seq <= $3"
+                f"INSERT INTO {self._commits} AS old (id, store, seq, epoch, writer)"  # noqa: S608
+                " VALUES ($1, $2, $3, $4, $4) ON CONFLICT (id)"
+                " DO UPDATE SET store = $2, seq = $3, writer = $4, at = now()"
+                " WHERE (old.store = $2 AND old.epoch = $4) OR $4 = 0"
             )
-            done = await self._connection.execute(sql, step, token.store, token.seq)
-            if done == "INSERT 0 0":
-                raise es.Fatal(
-                    f"{self._table.place}: another worker runs {step} and has written more;"
-                    " this one stops",
-                    EXIT_LOCKED,
-                )
+            values = token.store, token.seq, token.epoch
+            if await self._connection.execute(sql, step, *values) == "INSERT 0 0":
+                raise es.Fenced(self._table.place, step)
         if self._transaction is not None:
             await self._transaction.commit()
             self._transaction = None

@@ -36,10 +36,13 @@ class Postgres(es.Sink):
 
     Delivery: transactional. All rows since the last checkpoint and its token (a row of the table
     ``edgestream_commits`` beside the table) are one transaction: after a crash of the worker, the
-    server or the network nothing is missing and nothing is there twice, for appended rows too.
+    server or the network nothing is missing and nothing is there twice, for appended rows too. A
+    worker that opens the table claims it: one that ran before, and wakes up again, cannot commit
+    any more (exit 75).
     """
 
     delivery: ClassVar[es.SinkDelivery] = "transactional"
+    fences: ClassVar[bool] = True
     ordered: ClassVar[bool] = False
 
     url: str = es.option(help="The database.", example="postgresql://edge@db.local:5432/farm")
@@ -109,15 +112,15 @@ class Postgres(es.Sink):
                 command_timeout=es.nanos(self.timeout).seconds,
                 server_settings={
                     "application_name": f"edgestream {ctx.id}"[:63],
-                    # The transaction is open from one checkpoint to the next.
-                    "idle_in_transaction_session_timeout": "0",
+                    # A frozen worker may not keep its rows locked for the one that took over.
+                    "idle_in_transaction_session_timeout": "60s",
                     "timezone": "UTC",
                 },
             )
             table = Table(self.schema, self.table, self.max_columns)
             self._session = Session(connection, table, ctx.log)
             await self._session.prepare()
-            return await self._session.token(ctx.id)
+            return await self._session.token(ctx)
 
     async def write(self, batch: es.Batch) -> None:
         """Put the rows into the open transaction."""

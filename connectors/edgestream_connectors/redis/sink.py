@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import edgestream as es
 from edgestream_connectors.redis.commands import PLACEHOLDER, Geo, Plan, refuse_off_the_map
 from edgestream_connectors.redis.connection import Connection
+from edgestream_connectors.redis.fence import Fence
 
 
 @es.component(
@@ -37,10 +38,14 @@ class Redis(es.Sink):
     Delivery: hashes and positions are idempotent, what is written again after a crash changes
     nothing; a ``stream`` is at least once, an entry may be there twice. What Redis has taken is as
     safe as its own settings make it (``appendonly yes``); with ``replicas`` a checkpoint waits
-    until so many replicas have it.
+    until so many replicas have it. A worker that connects claims the key
+    ``edgestream:epoch:<step>``, and all commands are carried out on the condition that it still
+    holds it (``WATCH``): one that ran before, and wakes up again, writes nothing any more
+    (exit 75).
     """
 
     delivery: ClassVar[es.SinkDelivery] = "idempotent"
+    fences: ClassVar[bool] = True
 
     url: str = es.option(help="The server.", example="redis://localhost:6379/0")
     hash: str | None = es.option(
@@ -59,6 +64,9 @@ class Redis(es.Sink):
     )
     replicas: int = es.option(0, minimum=0, help="How many replicas must have the rows.")
     timeout: es.Duration = es.option("10s", minimum=1_000_000, help="How long a reply may take.")
+    fence: bool = es.option(
+        True, help="Keep out a worker that another has taken over from, by edgestream:epoch:<step>."
+    )
 
     _connection: Connection | None = es.state()
 
@@ -97,7 +105,10 @@ class Redis(es.Sink):
         await self.close()
         password = self.password.reveal() if isinstance(self.password, es.Secret) else None
         seconds = es.nanos(self.timeout).seconds
-        self._connection = await Connection.open(self.url, self._place(), password, seconds)
+        place, fence = self._place(), None
+        if self.fence and ctx.epoch:
+            fence = Fence(place, ctx.id, ctx.store, ctx.epoch)
+        self._connection = await Connection.open(self.url, place, password, seconds, fence)
         return None
 
     async def write(self, batch: es.Batch) -> None:
@@ -111,7 +122,8 @@ class Redis(es.Sink):
             raise es.Rejected(plan.reasons)
 
     async def flush(self, token: es.Token | None) -> None:
-        """All replies are here; wait for the replicas, if there must be some."""
+        """All replies are here; see that nobody took over, and wait for replicas if need be."""
+        await self._opened().check()
         if self.replicas:
             half = es.nanos(self.timeout).seconds / 2
             reached = await self._opened().replicated(self.replicas, half)

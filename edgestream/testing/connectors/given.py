@@ -42,11 +42,14 @@ class MemoryMetrics:
         self.gauges[name] = value
 
 
-def context(id: str = "kit.step", clock: Clock | None = None) -> Context:  # noqa: A002
+def context(
+    id: str = "kit.step",  # noqa: A002
+    clock: Clock | None = None,
+    epoch: int = 0,
+) -> Context:
     """A context as the runtime makes it: the machine's clock, a logger, metrics in memory."""
-    return Context(
-        id, logging.getLogger(f"edgestream.{id}"), clock or SystemClock(), MemoryMetrics()
-    )
+    log = logging.getLogger(f"edgestream.{id}")
+    return Context(id, log, clock or SystemClock(), MemoryMetrics(), STORE if epoch else "", epoch)
 
 
 def counts(ctx: Context) -> Mapping[str, float]:

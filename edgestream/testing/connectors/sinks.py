@@ -13,7 +13,7 @@ import numpy as np
 
 from edgestream.batch import Batch
 from edgestream.component import Sink, Token
-from edgestream.errors import Disconnected, Rejected
+from edgestream.errors import Disconnected, Fenced, Rejected
 from edgestream.testing.connectors.given import (
     STORE,
     Maybe,
@@ -175,6 +175,32 @@ async def keeps_the_token(case: SinkCase, place: str) -> None:
     await case.expect(place, batch([1, 2], first=1))
 
 
+async def keeps_an_older_worker_out(case: SinkCase, place: str) -> None:
+    """Of two workers only the one that opened last may write, whatever the other wakes up with."""
+    older, newer = case.make(place), case.make(place)
+    if not older.fences:
+        return
+    await older.open(context(place, epoch=5))
+    await older.write(batch([1]))
+    await older.flush(Token(STORE, 1, 5))
+    token = await newer.open(context(place, epoch=6))
+    assert token == (Token(STORE, 1, 5) if older.delivery == "transactional" else None)
+    fenced = await raised(_write(older, batch([9], first=8), Token(STORE, 2, 5)), Fenced)
+    assert fenced is not None, "an older worker wrote after a newer one had opened"
+    assert speaks(fenced), f"{str(fenced)!r} does not say what happened"
+    await older.close()
+    assert await raised(older.open(context(place, epoch=5)), Fenced), "it may open again"
+    await older.close()
+    await newer.write(batch([2], first=1))
+    await newer.flush(Token(STORE, 2, 6))
+    await newer.close()
+    await case.expect(place, batch([1, 2]))
+    last = case.make(place)
+    token = await last.open(context(place, epoch=6))
+    assert token is None or token == Token(STORE, 2, 6), f"seq 2 was committed, open gave {token}"
+    await last.close()
+
+
 async def comes_back_after_a_restart(case: SinkCase, place: str) -> None:
     """A lost connection is `Disconnected`; after close and open nothing is lost or doubled."""
     if case.restart is None:
@@ -245,6 +271,7 @@ SINK_BEHAVIOURS: tuple[Callable[[SinkCase, str], Awaitable[None]], ...] = (
     appends_without_keys,
     takes_new_columns,
     keeps_the_token,
+    keeps_an_older_worker_out,
     comes_back_after_a_restart,
     rejects_only_bad_rows,
     closes_at_any_time,

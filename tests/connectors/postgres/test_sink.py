@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgestream.batch import Batch, Strings, from_rows
 from edgestream.component import Token
-from edgestream.errors import ConfigError, Disconnected, Fatal, Rejected
+from edgestream.errors import ConfigError, Disconnected, Fatal, Fenced, Rejected
 from edgestream.schema import Schema
 from edgestream.testing.connectors import batch, check_sink, context
 from edgestream_connectors.postgres import Postgres
@@ -326,17 +327,42 @@ async def test_a_deadlock_is_a_disconnect(database: Database) -> None:
 
 async def test_an_older_worker_is_shut_out(database: Database) -> None:
     old, new = database.sink(), database.sink()
-    await old.open(context("p.s"))
-    await new.open(context("p.s"))
+    await old.open(context("p.s", epoch=1))
+    await old.write(from_rows([{"n": 0}]))
+    await old.flush(Token("kit", 3, 1))
+    await old.write(from_rows([{"n": 1}]))  # its transaction is open
+    await new.open(context("p.s", epoch=2))
     await new.write(from_rows([{"n": 1}]))
-    await new.flush(Token("store", 5))
-    await old.write(from_rows([{"n": 1}]))
-    with pytest.raises(Fatal, match=r"another worker runs p\.s and has written more") as caught:
-        await old.flush(Token("store", 4))
+    await new.flush(Token("kit", 5, 2))
+    with pytest.raises(Fenced, match=r"another worker has taken over p\.s") as caught:
+        await old.flush(Token("kit", 4, 1))
     await old.close()
     await new.close()
     assert caught.value.exit_code == 75
-    assert len(await database.rows("SELECT * FROM readings")) == 1
+    assert len(await database.rows("SELECT * FROM readings")) == 2
+
+
+async def test_another_state_file_takes_over_and_knows_no_token(database: Database) -> None:
+    first, second = database.sink(), database.sink()
+    await first.open(context("p.s", epoch=9))
+    await first.flush(Token("kit", 5, 9))
+    await first.close()
+    other = replace(context("p.s"), store="another", epoch=1)
+    assert await second.open(other) is None
+    await second.flush(Token("another", 1, 1))
+    await second.close()
+    assert await second.open(other) == Token("another", 1, 1)
+    await second.close()
+
+
+async def test_a_table_of_tokens_of_an_earlier_version_is_widened(database: Database) -> None:
+    sink = database.sink()
+    await sink.open(context("p.s"))
+    await sink.flush(Token("kit", 5))
+    await sink.close()
+    await database.rows("ALTER TABLE edgestream_commits DROP COLUMN epoch, DROP COLUMN writer")
+    assert await sink.open(context("p.s", epoch=1)) == Token("kit", 5)
+    await sink.close()
 
 
 async def test_no_permission_is_fatal_with_words(database: Database) -> None:
