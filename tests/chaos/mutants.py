@@ -272,7 +272,7 @@ _ALL = (
     Mutant(
         "numbers-again",
         "the numbers of batches begin again after a restart",
-        Check(("sqlite.flush.after",)),
+        Check(("write.before",)),
         {f"{points.TASK}resume": _numbers_again},
     ),
     Mutant(
