@@ -268,6 +268,8 @@ class Operator(Component):
     ports: tuple[str, ...] = ()
     gathers: ClassVar[bool] = False
     """Whether rows stay inside until the watermark passes (windows do)."""
+    holds: ClassVar[bool] = False
+    """Whether rows that pass unchanged are held back until the watermark has passed them."""
 
     def infer(self, schema: Schema) -> Schema:
         """The columns that leave, given those that enter; `ConfigError` for unknown names."""

@@ -53,11 +53,13 @@ def columns_given(entry: Entry) -> tuple[Schema, tuple[Problem, ...]]:
     decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
     schema = decoded.merge(given).with_fields(given.fields)
     problems: list[Problem] = []
-    try:
-        if entry.time is not None:
-            schema.kind(entry.time.field)
-    except ConfigError as error:
-        problems += [problem.under("time", "field") for problem in error.problems]
+    columns = [] if entry.time is None else [("field", entry.time.field)]
+    columns += [] if entry.time is None else [("by", name) for name in entry.time.by]
+    for place, name in columns:
+        try:
+            schema.kind(name)
+        except ConfigError as error:
+            problems += [problem.under("time", place) for problem in error.problems]
     for expression in entry.event_id.expressions() if entry.event_id is not None else ():
         try:
             expression.check(schema)
@@ -79,8 +81,8 @@ def demand(entry: Entry, wanted: frozenset[str] | None, kinds: Mapping[str, Colu
     own = frozenset(entry.component.columns) | frozenset(entry.component.schema().fields)
     if wanted is not None:
         wanted = wanted - own
-        if entry.time is not None and entry.time.field not in own:
-            wanted |= {entry.time.field}
+        if entry.time is not None:
+            wanted |= frozenset({entry.time.field, *entry.time.by}) - own
     entry.codec.want(wanted, {name: kind for name, kind in used.items() if name not in own})
 
 

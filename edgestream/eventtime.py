@@ -7,7 +7,7 @@ watermark goes on with the clock, so that open windows close.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, cast
@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.batch import NAT, Array, Column, Strings
+from edgestream.batch import NAT, Array, Batch, Column, Strings
 from edgestream.config.convert import build, convert_fields
 from edgestream.config.fields import option
 from edgestream.config.values import Duration, nanos
@@ -50,12 +50,20 @@ class Time:
     max_future: Duration = option(
         default="5m", help="A row further ahead never moves the watermark."
     )
+    by: Sequence[str] = option(
+        default=(), help="Columns that name a device; each device then has a watermark of its own."
+    )
 
     def __post_init__(self) -> None:
         """Convert durations; raises `ConfigError`."""
         convert_fields(self)
         if not self.field:
             raise ConfigError(Problem("the name of a column is missing", ("field",)))
+        for at, name in enumerate(self.by):
+            if not name:
+                raise ConfigError(Problem("the name of a column is missing", ("by", at)))
+            if name in self.by[:at]:
+                raise ConfigError(Problem(f"{name} is there twice", ("by", at)))
 
     @property
     def kind(self) -> ColumnKind:
@@ -71,7 +79,8 @@ class Time:
             return cls(value)
         if isinstance(value, Mapping):
             return build(cls, value)
-        raise ValueError("expected the name of a column, or {field, unit, delay, idle, max_future}")
+        fields = "{field, unit, delay, idle, max_future, by}"
+        raise ValueError(f"expected the name of a column, or {fields}")
 
     def read(self, column: Column | None, count: int) -> tuple[NDArray[np.int64], dict[int, str]]:
         """Times in ns, and for each row without a usable one the reason."""
@@ -156,6 +165,10 @@ class Watermark:
     def front(self) -> int | None:
         """The latest event time that counted, in ns."""
         return None if self._front == UNKNOWN else self._front
+
+    def see(self, batch: Batch, received: int, monotonic: int) -> None:
+        """Rows arrived at ``received`` (wall clock, ns)."""
+        self.observe(batch.times, received, monotonic)
 
     def observe(self, times: NDArray[np.int64], received: int, monotonic: int) -> None:
         """Rows with these times arrived at ``received`` (wall clock, ns)."""

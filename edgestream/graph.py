@@ -19,8 +19,10 @@ from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Watermark
 from edgestream.operators.function import Use
 from edgestream.operators.protocols import Sided
+from edgestream.operators.timed import Timed, timed
 from edgestream.schema import ColumnKind, Schema
 from edgestream.spec import PipelineSpec
+from edgestream.window.fronts import Fronts, Reached
 
 Arrived: TypeAlias = list[tuple[str, Batch]]
 """What reached sinks: (sink, rows) in order."""
@@ -41,6 +43,8 @@ class Node:
     watermark: int = UNKNOWN
     rows_in: int = 0
     rows_out: dict[str, int] = field(default_factory=dict)
+    by_key: tuple[str, ...] = ()
+    """The sources it goes by, where it goes by the watermarks of their keys."""
     full: bool = False
     """Whether memory is full, so that the state may not grow; set between two blocks."""
 
@@ -83,10 +87,31 @@ class Graph:
         for node in self.nodes.values():
             mark = min((known[name.partition(":")[0]] for name in node.inputs), default=UNKNOWN)
             known[node.id] = mark
-            if mark > node.watermark:
+            if node.by_key and isinstance(node.operator, Timed) and mark > UNKNOWN:
+                node.watermark = mark
+                made = node.operator.advance_each(mark, self._reached(node, known))
+                self._emit(node, made, arrived)
+            elif mark > node.watermark:
                 node.watermark = mark
                 self._emit(node, node.operator.advance(mark), arrived)
         return arrived
+
+    def settle(self) -> None:
+        """After a restore: tell the steps that go by keys how far these have got."""
+        for node in self.nodes.values():
+            if node.by_key and isinstance(node.operator, Timed):
+                node.operator.note(self._reached(node, {}))
+
+    def _reached(self, node: Node, known: Mapping[str, int]) -> dict[str, Reached]:
+        """How far the sources have got that feed a node."""
+        found: dict[str, Reached] = {}
+        for name in node.by_key:
+            mark = self.entries[name].watermark
+            if isinstance(mark, Fronts):
+                found[name] = mark.reached
+            else:
+                found[name] = Reached(known.get(name, mark.value))
+        return found
 
     def _give(self, target: str, batch: Batch, arrived: Arrived, giver: str) -> None:
         if target in self.exits:
@@ -135,7 +160,7 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
             source.component.fresh(),
             (source.decode or default_codec).fresh(),
             source.time,
-            Watermark(source.time),
+            Fronts(source.time) if source.time and source.time.by else Watermark(source.time),
             source.event_id,
             known_ids(source),
         )
@@ -165,6 +190,7 @@ def build(spec: PipelineSpec, default_codec: Codec, allowed: Sequence[str] = ())
     if problems:
         raise ConfigError(problems)
     _project(graph)
+    _go_by_keys(graph)
     return graph
 
 
@@ -221,6 +247,16 @@ def _resolve(graph: Graph, allowed: Sequence[str]) -> list[Problem]:
             except ConfigError as error:
                 problems += [p.under(*graph.spec.path(node.id)) for p in error.problems]
     return problems
+
+
+def _go_by_keys(graph: Graph) -> None:
+    """Let steps go by the watermark of each key where they know it."""
+    by = {name: entry.time.by if entry.time else () for name, entry in graph.entries.items()}
+    for name, names in timed(graph.nodes, by).items():
+        node = graph.nodes[name]
+        if isinstance(node.operator, Timed):
+            node.operator.go_by(names)
+            node.by_key = tuple(names)
 
 
 def _follow(graph: Graph) -> list[Problem]:

@@ -18,7 +18,9 @@ from typing import Literal
 from edgestream.component import State
 from edgestream.errors import ConfigError, Problem
 from edgestream.graph import Graph, Node
+from edgestream.window.fronts import Fronts
 
+_TIME = ".time"
 FRESH = (
     "go back to what it was, give the pipeline another name, give this state up with "
     "--accept-loss NAME, or all with --fresh (edgestream plan shows the names)"
@@ -31,6 +33,7 @@ def snapshot(graph: Graph) -> dict[str, State]:
     states |= {
         name: graph.entries[entry].codec.snapshot() for name, entry in _codecs(graph).items()
     }
+    states |= {name: fronts.save() for name, fronts in _times(graph).items()}
     return {name: state for name, state in states.items() if state is not None}
 
 
@@ -55,7 +58,7 @@ def fates(graph: Graph, states: Mapping[str, State], accept: Collection[str] = (
     found = [
         Fate(name, "lost", (Problem(f"the saved state of {name} belongs to no step", (), FRESH),))
         for name in states
-        if name not in nodes and ".decode." not in name
+        if name not in nodes and ".decode." not in name and not name.endswith(_TIME)
     ]
     for name, node in nodes.items():
         if name in states:
@@ -91,6 +94,9 @@ def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] =
     for name, entry in _codecs(graph).items():
         if name in states:
             graph.entries[entry].codec.restore(states[name])
+    for name, fronts in _times(graph).items():
+        if name in states:
+            fronts.load(states[name])
     return lost
 
 
@@ -116,6 +122,12 @@ def _names(graph: Graph) -> dict[str, Node]:
         names[f"{kind}.{seen[kind]}"] = node
         seen[kind] += 1
     return names
+
+
+def _times(graph: Graph) -> dict[str, Fronts]:
+    """How far the keys of sources have got, where their time has ``by``."""
+    marks = {entry.id: entry.watermark for entry in graph.entries.values()}
+    return {f"{name}{_TIME}": mark for name, mark in marks.items() if isinstance(mark, Fronts)}
 
 
 def _codecs(graph: Graph) -> dict[str, str]:

@@ -66,10 +66,13 @@ WAIVERS = {
     "edgestream.window.between:Between": "eight of its methods are the contract of a window kind",
     "edgestream.window.blocks:Blocks": "arrays kept in step by every method",
     "edgestream.window.counted:Counted": "eight of its methods are the contract of a window kind",
+    "edgestream.window.keyed:Keyed": "what `Running` does, by the watermark of each key",
+    "edgestream.window.marks:Marks": "arrays kept in step by every method",
     "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",
     "edgestream.window.recounted:Recounted": "as Counted, for windows that begin at every k-th row",
     "edgestream.window.running:Running": "one method for each thing the operator asks of its state",
     "edgestream.window.sessions:Sessions": "eight of its methods are the contract of a window kind",
+    "edgestream.window.unaligned:Unaligned": "as Aligned, by the watermark of each key",
     "edgestream_connectors.mqtt.publish:scan": "a call a message would cost a quarter more",
 }
 """``module``, ``module:Class`` or ``module:function`` → why it may be larger than the rules say."""

@@ -151,3 +151,16 @@ def webhook() -> es.Pipeline:
         .sink(es.Sqlite(path="readings.db", table="readings"), name="history", from_="readings")
         .sink(es.FileSink(path="alarms.ndjson"), name="alarms_file", from_="alarms")
     )
+
+
+def device_memory() -> es.Pipeline:
+    return (
+        es.pipeline("device-memory")
+        .source(
+            es.Mqtt(url=MQTT, topics=["meters/+/readings"]),
+            time=es.Time("ts", unit="s", delay="5s", by="meter"),
+        )
+        .where("power >= 0")
+        .window(tumbling="1m", by="meter", aggregate={"n": count(), "power": mean("power")})
+        .sink(es.Sqlite(path="meters.db", table="minutes"))
+    )

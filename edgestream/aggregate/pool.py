@@ -11,6 +11,9 @@ from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.parts import Cells as Positions
 
 _SMALLEST = 64
+MOST_CELLS = 1 << 16
+"""So many cells are gathered at once at most, and no more than take this many bytes:"""
+_MOST_BYTES = 8 << 20
 
 
 class Pool:
@@ -37,6 +40,11 @@ class Pool:
     def nbytes(self) -> int:
         """The bytes held."""
         return self.cells.nbytes + int(self._free.nbytes)
+
+    def portion(self, layers: int = 1) -> int:
+        """How many windows of so many cells each are gathered at once: a sketch takes kilobytes."""
+        cell = max(1, self.cells.nbytes // len(self.cells))
+        return max(1, min(MOST_CELLS, _MOST_BYTES // cell) // layers)
 
     def lend(self, count: int) -> Positions:
         """Cells without rows."""

@@ -45,6 +45,7 @@ class Sort(Operator):
     """
 
     ports = (LATE, OVERFLOW)
+    holds = True
 
     within: Duration = option(
         default="0s", help="How far behind the watermark rows leave.", maximum=_TEN_YEARS

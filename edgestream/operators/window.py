@@ -19,6 +19,9 @@ from edgestream.operators.condition import check_condition
 from edgestream.operators.window_kinds import described, maker, problems
 from edgestream.schema import ColumnKind, Schema
 from edgestream.window.calendar import Unit
+from edgestream.window.fronts import Reached
+from edgestream.window.keyed import Keyed
+from edgestream.window.marks import Names
 from edgestream.window.running import END, START, Running
 
 LATE = "late"
@@ -161,6 +164,7 @@ class Window(Operator):
         maximum=_TEN_YEARS,
     )
     _running: Running | None = state(factory=lambda: None)
+    _names: Names | None = state(factory=lambda: None)
 
     def check(self) -> None:
         """One kind of window, with what belongs to it; names that do not clash."""
@@ -222,6 +226,18 @@ class Window(Operator):
         """The windows that end at the watermark or before, by start and first-seen key."""
         return tuple((MAIN, batch) for batch in self._state().advance(watermark))
 
+    def go_by(self, names: Names) -> None:
+        """Each key goes by the watermarks of its own."""
+        self._names = names
+
+    def note(self, reached: Mapping[str, Reached]) -> None:
+        """So far have the sources got."""
+        self._by_key().note(reached)
+
+    def advance_each(self, low: int, reached: Mapping[str, Reached]) -> Outputs:
+        """The windows that end at the watermark of their key or before."""
+        return tuple((MAIN, batch) for batch in self._by_key().advance_each(low, reached))
+
     def snapshot(self) -> State:
         """Keys, the state of live windows, corrections to come, and the watermark."""
         meta, arrays = self._state().save()
@@ -254,11 +270,18 @@ class Window(Operator):
             self._running = _start(self)
         return self._running
 
+    def _by_key(self) -> Keyed:
+        running = self._state()
+        assert isinstance(running, Keyed)
+        return running
+
 
 def _start(window: Window) -> Running:
     reads = [name for condition in _conditions(window).values() for name in condition.names]
-    often = nanos(window.emit_every or "0s")
-    return Running(window.by, _aggregates(window), maker(window), reads, often)
+    often, names = nanos(window.emit_every or "0s"), window._names
+    if names is None:
+        return Running(window.by, _aggregates(window), maker(window), reads, often)
+    return Keyed(window.by, _aggregates(window), maker(window, True), reads, often, names)
 
 
 def _aggregates(window: Window) -> Mapping[str, Aggregate]:

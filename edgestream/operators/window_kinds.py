@@ -19,10 +19,12 @@ from edgestream.window.counted import Counted
 from edgestream.window.everything import Everything
 from edgestream.window.grid import Even, Grid
 from edgestream.window.kind import Kind
+from edgestream.window.missing import Missing
 from edgestream.window.recounted import Recounted
 from edgestream.window.sessions import Sessions
 from edgestream.window.silent import Silent
 from edgestream.window.sliding import Sliding
+from edgestream.window.unaligned import Unaligned
 
 if TYPE_CHECKING:
     from edgestream.operators.window import Window
@@ -57,12 +59,16 @@ def given(window: Window) -> list[str]:
     return [name for name, value in values.items() if value not in absent]
 
 
-def maker(window: Window) -> Callable[[Pool], Kind]:
-    """What makes the windows of the one kind that is given."""
+def maker(window: Window, by_key: bool = False) -> Callable[[Pool], Kind]:
+    """What makes the windows of the one kind that is given; keys may have own watermarks."""
     kind, late, most = given(window)[0], nanos(window.late), nanos(window.max or "0s")
     if kind in _ALIGNED:
         grid = _grid(window)
         forget = nanos(window.forget) if window.emit_empty else None
+        if by_key:
+            return lambda pool: Unaligned(
+                pool, grid, late, None if forget is None else Missing(forget)
+            )
         return lambda pool: Aligned(pool, grid, late, None if forget is None else Silent(forget))
     if window.session is not None:
         gap = nanos(window.session)

@@ -57,7 +57,7 @@ class Flow:
         for batch in rows(got.batch):
             if len(batch):
                 arrived += self.graph.push(item.source, batch)
-            entry.watermark.observe(batch.times, latest, monotonic)
+            entry.watermark.see(batch, latest, monotonic)
             arrived += self._advance(monotonic)
             self.memory.note(len(batch))
         self._hurry.look()
@@ -107,6 +107,7 @@ class Flow:
         for name, saved in watermarks.items():
             if name in self.graph.entries:
                 self.graph.entries[name].watermark.restore(saved)
+        self.graph.settle()
         self.memory.weigh()
 
     def _advance(self, monotonic: int) -> Arrived:

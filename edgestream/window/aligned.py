@@ -13,15 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.aggregate.pool import Pool
-from edgestream.window.grid import Grid
+from edgestream.aggregate.pool import MOST_CELLS, Pool
+from edgestream.window.grid import Grid, distinct_pairs, over, ramps
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.panes import Panes
 from edgestream.window.silent import Silent
 
-_MOST_CELLS = 1 << 16
-"""How many cells are gathered at once."""
 _Choose: TypeAlias = Callable[[Times, Numbers, NDArray[np.intp]], Mask]
 """Which of the windows leave for which of the slots, given the cells they are made of."""
 
@@ -70,7 +68,7 @@ class Aligned(Kind):
             return
         live = self._panes.panes()
         complete = self._windows(live, first, self._last_closed)
-        corrected = _pairs(self._corrected)
+        corrected = distinct_pairs(self._corrected)
         self._corrected = []
         if self._silent is not None:
             until = self._begins
@@ -122,7 +120,7 @@ class Aligned(Kind):
     def save(self) -> dict[str, Any]:
         """Panes, slots and cells, and the corrections that have not left yet."""
         panes, slots, cells = self._panes.cells()
-        windows, corrected = _pairs(self._corrected)
+        windows, corrected = distinct_pairs(self._corrected)
         return {
             "panes": panes,
             "slots": slots,
@@ -163,11 +161,11 @@ class Aligned(Kind):
 
     def _correct(self, panes: Times, slots: Numbers) -> None:
         """Remember the closed windows, not yet gone, that hold these rows."""
-        first, last = _over(self.grid, panes)
+        first, last = over(self.grid, panes)
         first = np.maximum(first, self._last_gone + 1)
         counts = np.maximum(np.minimum(last, self._last_closed) - first + 1, 0)
         windows = np.repeat(first, counts) + ramps(counts)
-        self._corrected.append(_pairs([(windows, np.repeat(slots, counts))]))
+        self._corrected.append(distinct_pairs([(windows, np.repeat(slots, counts))]))
 
     def _windows(self, live: Times, first: int, last: int) -> Times:
         """The windows from first to last that have a pane, ascending."""
@@ -175,7 +173,7 @@ class Aligned(Kind):
             return np.zeros(0, np.int64)
         if self.grid.span == 1:
             return live[(live >= first) & (live <= last)]
-        begin, end = _over(self.grid, live)
+        begin, end = over(self.grid, live)
         first, last = max(first, int(begin[0])), min(last, int(end[-1]))
         end = np.minimum(end, last)
         # Panes ascend, so do their windows: each pane adds those that the one before did not.
@@ -188,7 +186,7 @@ class Aligned(Kind):
         span, wide = self.grid.span, self._panes.width
         if self._silent is not None:
             wide = max(wide, len(self._silent))
-        at_once = max(1, _MOST_CELLS // (wide * span))
+        at_once = max(1, MOST_CELLS // (wide * span))
         for at in range(0, len(windows), at_once):
             some = windows[at : at + at_once]
             slots, cells = self._gather(live, some)
@@ -196,7 +194,7 @@ class Aligned(Kind):
                 slots, cells = _widened(slots, cells, wide)
             rows = np.flatnonzero(choose(some, slots, cells))
             layers = cells.swapaxes(0, 1).reshape(span, -1)
-            most = max(1, _MOST_CELLS // span)
+            most = self.pool.portion(span)
             for begin in range(0, len(rows), most):
                 part = rows[begin : begin + most]
                 window, slot = np.divmod(part, len(slots))
@@ -226,17 +224,6 @@ class Aligned(Kind):
         return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 
 
-def _over(grid: Grid, panes: Times) -> tuple[Times, Times]:
-    """The first and the last window that hold each pane."""
-    return -((grid.span - 1 - panes) // grid.step), panes // grid.step
-
-
-def ramps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, … up to each count, one after the other."""
-    ends = np.cumsum(counts)
-    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
-
-
 def _among(pairs: tuple[Times, Numbers], windows: Times, slots: Numbers) -> Mask:
     """Where windows × slots are among (window, slot) pairs."""
     chosen = np.zeros((len(windows), len(slots)), np.bool_)
@@ -253,16 +240,3 @@ def _widened(
     wider = np.zeros((*cells.shape[:2], wide), np.intp)
     wider[:, :, slots] = cells
     return np.arange(wide), wider
-
-
-def _pairs(parts: list[tuple[Times, Numbers]]) -> tuple[Times, Numbers]:
-    """All different (window, slot) pairs, by window and slot."""
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.intp)
-    windows = np.concatenate([windows for windows, _ in parts])
-    slots = np.concatenate([slots for _, slots in parts])
-    order = np.lexsort((slots, windows))
-    windows, slots = windows[order], slots[order]
-    fresh = np.ones(len(order), np.bool_)
-    fresh[1:] = (windows[1:] != windows[:-1]) | (slots[1:] != slots[:-1])
-    return windows[fresh], slots[fresh]

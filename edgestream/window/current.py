@@ -17,8 +17,6 @@ from edgestream.window.kind import FAR, UNKNOWN, Closed, Mask, Times
 from edgestream.window.lookup import Numbers
 
 MICRO = 1000
-_AT_ONCE = 1 << 16
-"""How many windows one closed part holds at most."""
 
 
 @dataclass(slots=True)
@@ -109,8 +107,9 @@ class Current:
         )
         self.ended = []
         order = np.lexsort((slots, starts))
-        for begin in range(0, len(order), _AT_ONCE):
-            some = order[begin : begin + _AT_ONCE]
+        most = self._pool.portion()
+        for begin in range(0, len(order), most):
+            some = order[begin : begin + most]
             state = self._pool.cells.take(cells[some])
             yield Closed(slots[some], starts[some], ends[some], state)
         self._pool.give_back(cells)
@@ -120,8 +119,9 @@ class Current:
         slots = np.flatnonzero(self.cell)
         slots = slots[touched[self.cell[slots]]]
         slots = slots[np.argsort(self._shown[slots], kind="stable")]
-        for begin in range(0, len(slots), _AT_ONCE):
-            some = slots[begin : begin + _AT_ONCE]
+        most = self._pool.portion()
+        for begin in range(0, len(slots), most):
+            some = slots[begin : begin + most]
             state = self._pool.cells.take(self.cell[some])
             yield Closed(some, self._shown[some], ends[some], state)
 

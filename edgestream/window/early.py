@@ -7,7 +7,8 @@ the stream was cut or when the watermark moved.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ class Early:
         """The bytes held."""
         return int(self.touched.nbytes)
 
-    def touch(self, cells: Numbers, size: int) -> None:
-        """Rows came into cells of a pool of ``size``."""
+    def touch(self, cells: Numbers, size: int, slots: Numbers | None = None) -> None:
+        """Rows of slots came into cells of a pool of ``size``."""
         if size > len(self.touched):
             more = np.zeros(size - len(self.touched), np.bool_)
             self.touched = np.concatenate([self.touched, more])
@@ -39,9 +40,14 @@ class Early:
             self.touched[cells] = True
             self._any = True
 
-    def of(self, cells: Numbers) -> Mask:
+    def save(self, cells: Numbers) -> dict[str, Any]:
         """Which of some cells changed since the last moment."""
-        return self.touched[cells] if self._any else np.zeros(len(cells), np.bool_)
+        none = np.zeros(len(cells), np.bool_)
+        return {"touched": self.touched[cells] if self._any else none}
+
+    def load(self, arrays: Mapping[str, Any], cells: Numbers, size: int) -> None:
+        """The same of other cells, of a pool of ``size``."""
+        self.touch(cells[arrays["touched"]], size)
 
     def clear(self) -> None:
         """A moment has passed."""

@@ -10,9 +10,7 @@ import numpy as np
 from edgestream.aggregate.pool import Pool
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
-
-_AT_ONCE = 1 << 16
-"""How many keys one closed part holds at most."""
+from edgestream.window.ordered import finished
 
 
 class Everything(Kind):
@@ -41,7 +39,7 @@ class Everything(Kind):
     def close(self) -> Iterator[Closed]:
         """Nothing: what changed has left early, also at the end of the stream."""
         if self.watermark == FAR:
-            slots = np.flatnonzero(self._cell)
+            slots = finished(self, np.flatnonzero(self._cell))
             self.pool.give_back(self._cell[slots])
             self._cell[slots] = 0
         return iter(())
@@ -50,10 +48,11 @@ class Everything(Kind):
         """The keys that changed; on paper the window ends at the watermark."""
         slots = np.flatnonzero(self._cell)
         slots = slots[touched[self._cell[slots]]]
-        for begin in range(0, len(slots), _AT_ONCE):
-            some = slots[begin : begin + _AT_ONCE]
+        most = self.pool.portion()
+        for begin in range(0, len(slots), most):
+            some = slots[begin : begin + most]
             state = self.pool.cells.take(self._cell[some])
-            ends = np.full(len(some), self.watermark)
+            ends = np.zeros(len(some), np.int64) + self.mark(some)
             yield Closed(some, np.zeros(len(some), np.int64), ends, state)
 
     def used(self, slots: int) -> Mask:

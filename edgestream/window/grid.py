@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from edgestream.window.kind import Times
+from edgestream.window.lookup import Numbers
+
+Pairs: TypeAlias = tuple[Times, Numbers]
+"""Windows and slots, pair by pair."""
 
 EARLIEST = -6_857_222_400_000_000_000  # 1752-09-14
 LATEST = 7_258_118_400_000_000_000  # 2200-01-01
@@ -116,3 +121,27 @@ class Even(Grid):
 def within(marks: Times) -> Times:
     """Watermarks where windows of any length have room in 64 bits."""
     return np.clip(marks, EARLIEST - _ROOM, LATEST + _TWELVE_YEARS)
+
+
+def over(grid: Grid, panes: Times) -> tuple[Times, Times]:
+    """The first and the last window that hold each pane."""
+    return -((grid.span - 1 - panes) // grid.step), panes // grid.step
+
+
+def ramps(counts: Times) -> Times:
+    """0, 1, … up to each count, one after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
+
+
+def distinct_pairs(parts: Sequence[Pairs]) -> Pairs:
+    """All different (window, slot) pairs, by window and slot."""
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.intp)
+    windows = np.concatenate([windows for windows, _ in parts])
+    slots = np.concatenate([slots for _, slots in parts])
+    order = np.lexsort((slots, windows))
+    windows, slots = windows[order], slots[order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (windows[1:] != windows[:-1]) | (slots[1:] != slots[:-1])
+    return windows[fresh], slots[fresh]

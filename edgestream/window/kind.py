@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Batch
 from edgestream.window.lookup import Numbers
+
+if TYPE_CHECKING:
+    from edgestream.window.marks import Marks
 
 UNKNOWN = np.iinfo(np.int64).min
 """The watermark before anything is known."""
@@ -76,18 +79,29 @@ class Kind(ABC):
     """A watermark below this changes nothing: neither for rows to come nor for windows."""
     soonest: int = FAR
     """How long after its time a row can close a window; less than that, and it may wait."""
-    marks: Times | None
-    """Where each key has a watermark of its own: that of each slot. `watermark` is the least."""
+    late: int = 0
+    """How long windows stay after they have left, in ns."""
 
     def __init__(self, pool: Pool) -> None:
         """Keep state in the cells of ``pool``."""
         self.pool = pool
         self.watermark = UNKNOWN
-        self.marks: Times | None = None
+        self.marks: Marks | None = None
+        """Where each key has a watermark of its own; `watermark` is then the greatest."""
 
     def mark(self, slots: Numbers) -> Times | int:
         """The watermark of rows of these slots."""
-        return self.watermark if self.marks is None else self.marks[slots]
+        return self.watermark if self.marks is None else self.marks.of[slots]
+
+    def follow(self, marks: Times) -> None:
+        """Each slot goes on to its own watermark, just before `close`."""
+        assert self.marks is not None
+        self.marks.of = marks
+        self.watermark = max(self.watermark, self.marks.highest)
+
+    def first_end(self, low: int) -> int:
+        """A watermark below this completes no window of a row from ``low`` on."""
+        return low + self.soonest
 
     @property
     @abstractmethod

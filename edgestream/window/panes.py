@@ -128,6 +128,31 @@ class Panes:
             self._pool.give_back(self._pair_cells[out])
             self._pairs, self._pair_cells = self._pairs[~out], self._pair_cells[~out]
 
+    def release(self, panes: NDArray[np.int64], slots: Numbers) -> None:
+        """Give back cells of (pane, slot) pairs, by pane; panes without any are forgotten."""
+        bounds = np.append(np.flatnonzero(np.diff(panes, prepend=panes[:1] - 1)), len(panes))
+        sparse: list[Numbers] = []
+        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            pane, mine = int(panes[begin]), slots[begin:end]
+            row = self._row_of.get(pane)
+            if row is None:
+                sparse.append((self._sparse_of[pane] << _SHIFT) | mine)
+                low, high = self._bounds(self._sparse_of[pane])
+                if high - low == len(mine):
+                    del self._sparse_of[pane]
+                continue
+            self._pool.give_back(self._matrix[row, mine])
+            self._matrix[row, mine] = 0
+            if not self._matrix[row].any():
+                self._free_rows.append(self._row_of.pop(pane))
+        if sparse:
+            at = np.searchsorted(self._pairs, np.concatenate(sparse))
+            self._pool.give_back(self._pair_cells[at])
+            self._pairs, self._pair_cells = (
+                np.delete(self._pairs, at),
+                np.delete(self._pair_cells, at),
+            )
+
     def used(self, slots: int) -> NDArray[np.bool_]:
         """Which of the slots hold a cell."""
         used = np.zeros(slots, np.bool_)

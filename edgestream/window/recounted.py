@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.pool import Pool
-from edgestream.window.aligned import ramps
 from edgestream.window.current import distinct, heads, just_after
+from edgestream.window.grid import ramps
 from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.ordered import Sorted, finished, late
-
-_MOST_CELLS = 1 << 16
-"""How many cells are gathered at once."""
 
 
 class Recounted(Kind):
@@ -184,7 +181,7 @@ class Recounted(Kind):
         slots, starts, ends, cells = (np.concatenate(part) for part in pairs)
         self._leaving = []
         order = np.lexsort((slots, starts))
-        most = max(1, _MOST_CELLS // self.span)
+        most = self.pool.portion(self.span)
         for begin in range(0, len(order), most):
             some = order[begin : begin + most]
             state = self.pool.cells.take(np.ascontiguousarray(cells[some].T)).merge()

@@ -19,6 +19,7 @@ from edgestream.window.early import Early, Queue
 from edgestream.window.grid import EARLIEST, LATEST
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows
 from edgestream.window.known import Known
+from edgestream.window.lookup import Numbers
 from edgestream.window.remembered import Remembered
 from edgestream.window.waiting import Waiting
 
@@ -99,13 +100,8 @@ class Running:
             return
         self._take_waiting()
         for closed in kind.close():
-            yield _batch(self._keys, closed)
-        if self._keys.closed():
-            kept = self._keys.forget(kind.used(len(self._keys)))
-            if kept is not None:
-                kind.keep(kept)
-        if len(self._pool) > _FEW_CELLS and len(self._pool) > _SPARE * (self._pool.lent + 1):
-            self._shrink()
+            yield leaving_batch(self._keys, closed)
+        self._forget()
 
     def save(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """JSON values and arrays that `load` understands; nothing in them changes later."""
@@ -124,8 +120,7 @@ class Running:
             "held": held,
         }
         groups = {"kind": arrays, "key": key_arrays, "cell": state_arrays, "held": held_arrays}
-        if self._early.every:
-            groups["early"] = {"touched": self._early.of(at)}
+        groups |= self._beside(at)
         return meta, {
             f"{prefix}.{name}": array
             for prefix, group in groups.items()
@@ -134,20 +129,45 @@ class Running:
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Go on from what `save` gave."""
-        self._keys.load(meta["keys"], _part("key", arrays))
+        self._keys.load(meta["keys"], part("key", arrays))
         state = Cells(self._aggregates)
-        state.load(meta["state"], _part("cell", arrays))
+        state.load(meta["state"], part("cell", arrays))
         self._kind.watermark = meta["watermark"]
-        cells = self._settle(state, _part("kind", arrays))
+        cells = self._settle(state, part("kind", arrays))
         if "early.touched" in arrays:
-            self._early.touch(cells[arrays["early.touched"]], len(self._pool))
-        self._waiting.load(meta["held"], _part("held", arrays))
+            self._early.load(part("early", arrays), cells, len(self._pool))
+        self._waiting.load(meta["held"], part("held", arrays))
+
+    def _beside(self, cells: Numbers) -> dict[str, dict[str, Any]]:
+        """More groups of arrays for `save`; ``cells`` are those that hold state."""
+        return {"early": self._early.save(cells)} if self._early.every else {}
+
+    def _forget(self) -> None:
+        """Let go of keys and cells that are no longer needed, now and then."""
+        if self._keys.closed():
+            kept = self._keys.forget(self._used())
+            if kept is not None:
+                self._keep(kept)
+        if len(self._pool) > _FEW_CELLS and len(self._pool) > _SPARE * (self._pool.lent + 1):
+            self._shrink()
+
+    def _used(self) -> Mask:
+        """The slots that are still needed."""
+        return self._kind.used(len(self._keys))
+
+    def _keep(self, slots: Numbers) -> None:
+        """All other slots are gone."""
+        self._kind.keep(slots)
 
     def _wait(self, batch: Batch, low: int) -> None:
         """Let rows wait that are not late, and take them all once there are enough."""
         self._waiting.add(batch, low)
         if self._waiting.rows >= self._enough:
             self._take_waiting()
+
+    def _look_again(self) -> None:
+        """Rows that still wait are looked at again once there are so many more."""
+        self._enough = self._waiting.rows + _ENOUGH
 
     def _take_waiting(self) -> None:
         """Place the rows that wait; where order matters, only those before the watermark."""
@@ -157,7 +177,7 @@ class Running:
         elif waiting.low < kind.watermark:
             ready = waiting.take(kind.watermark)
             self._place([_in_time(ready)] if self._in_time else ready, accepted=True)
-            self._enough = waiting.rows + _ENOUGH
+            self._look_again()
 
     def _place(self, batches: list[Batch], accepted: bool = False) -> Mask | None:
         """Put rows into their cells; all see each other, so how they were cut does not matter."""
@@ -181,7 +201,7 @@ class Running:
             if len(batch):
                 self._pool.cells.update(cells, batch)
         if self._early.every:
-            self._early.touch(placed.cells, len(self._pool))
+            self._early.touch(placed.cells, len(self._pool), slots if out is None else slots[~out])
         return placed.late
 
     def _emit_early(self, watermark: int) -> Iterator[Batch]:
@@ -193,10 +213,10 @@ class Running:
             kind.watermark = at
             self._place(queue.take(at), accepted=True)
             for closed in kind.close():
-                yield _batch(self._keys, closed)
+                yield leaving_batch(self._keys, closed)
             for closed in kind.so_far(early.touched):
                 closed.times = np.full(len(closed.slots), at - 1)
-                yield _batch(self._keys, closed)
+                yield leaving_batch(self._keys, closed)
             early.clear()
         self._place(queue.take(watermark), accepted=True)
 
@@ -212,17 +232,17 @@ class Running:
     def _shrink(self) -> None:
         """Move to a smaller pool, the way a snapshot would."""
         arrays = self._kind.save()
-        touched = self._early.of(arrays["cells"])
+        early = self._early.save(arrays["cells"])
         state = self._pool.cells.take(arrays["cells"])
         self._pool = Pool(self._aggregates)
         cells = self._settle(state, arrays)
         self._early.clear()
-        self._early.touch(cells[touched], len(self._pool))
+        self._early.load(early, cells, len(self._pool))
 
     def _settle(self, state: Cells, arrays: Mapping[str, Any]) -> Array:
         """Give saved cells and windows to a new kind and an empty pool."""
         kind = self._make_kind(self._pool)
-        kind.watermark = self._kind.watermark
+        kind.watermark, kind.marks = self._kind.watermark, self._kind.marks
         self._kind = kind
         cells = self._pool.lend(len(state))
         self._pool.cells.put(cells, state)
@@ -235,7 +255,8 @@ def _whole(watermark: int) -> int:
     return watermark if abs(watermark) >= LATEST else watermark // 1000 * 1000
 
 
-def _batch(keys: Remembered, closed: Closed) -> Batch:
+def leaving_batch(keys: Remembered, closed: Closed) -> Batch:
+    """The rows that leave: keys, the bounds of the window, and the aggregates."""
     columns = {
         **keys.take(closed.slots),
         START: _stamps(closed.starts),
@@ -262,6 +283,7 @@ def _stamps(nanos: Array) -> Array:
     return stamps
 
 
-def _part(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def part(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of one group of those that were saved."""
     start = prefix + "."
     return {name[len(start) :]: arrays[name] for name in arrays if name.startswith(start)}

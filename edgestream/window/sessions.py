@@ -16,11 +16,9 @@ import numpy as np
 
 from edgestream.aggregate.pool import Pool
 from edgestream.window.chains import NEVER, Chains
+from edgestream.window.grid import within
 from edgestream.window.kind import Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
-
-_AT_ONCE = 1 << 16
-"""How many sessions one closed part holds at most."""
 
 
 @dataclass(slots=True)
@@ -71,15 +69,16 @@ class Sessions(Kind):
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
         chains = self._chains
-        over = np.flatnonzero(chains.end <= min(self.watermark, NEVER - 1))
+        over = np.flatnonzero(chains.end <= np.minimum(self.mark(chains.slot), NEVER - 1))
         closing = over[chains.fresh[over]]
         closing = closing[np.lexsort((chains.slot[closing], chains.start[closing]))]
         chains.fresh[closing] = False
-        for begin in range(0, len(closing), _AT_ONCE):
-            some = closing[begin : begin + _AT_ONCE]
+        most = self.pool.portion()
+        for begin in range(0, len(closing), most):
+            some = closing[begin : begin + most]
             state = self.pool.cells.take(some)
             yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
-        gone = over[chains.end[over] <= self.watermark - self.late]
+        gone = over[chains.end[over] <= self.mark(chains.slot[over]) - self.late]
         if len(gone):
             chains.cut(gone)
             self.pool.give_back(gone)
@@ -89,11 +88,13 @@ class Sessions(Kind):
         """The sessions that have not ended."""
         chains = self._chains
         chains.fit(0)
-        open_ = np.flatnonzero((chains.end < NEVER) & (chains.end > self.watermark))
+        ended = chains.end <= self.mark(chains.slot)
+        open_ = np.flatnonzero((chains.end < NEVER) & ~ended)
         open_ = open_[touched[open_]]
         open_ = open_[np.lexsort((chains.slot[open_], chains.start[open_]))]
-        for begin in range(0, len(open_), _AT_ONCE):
-            some = open_[begin : begin + _AT_ONCE]
+        most = self.pool.portion()
+        for begin in range(0, len(open_), most):
+            some = open_[begin : begin + most]
             state = self.pool.cells.take(some)
             yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
 
@@ -138,6 +139,12 @@ class Sessions(Kind):
         """The bytes of the chains."""
         return self._chains.nbytes
 
+    def _safe(self, slots: Numbers) -> Times | int:
+        """As `safe`, of each slot."""
+        if self.marks is None:
+            return self.safe
+        return within(self.marks.of[slots]) - self.gap - self.late + 1
+
     def _set_due(self) -> None:
         """The next watermark that can change anything; ends only grow, so never too late."""
         ends = self._chains.end
@@ -150,7 +157,7 @@ class Sessions(Kind):
         """Rows whose own window is gone and that no session takes in; None: none."""
         if rows.low >= self.safe:
             return None
-        old = rows.times < self.safe
+        old = rows.times < self._safe(rows.slots)
         at = np.flatnonzero(old)
         old[at] = ~self._chains.touches(rows.slots[at], rows.times[at], self.gap, self.most)
         if not old.any():

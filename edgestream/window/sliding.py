@@ -17,9 +17,6 @@ from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Row
 from edgestream.window.lookup import Numbers
 from edgestream.window.ordered import Sorted, late
 
-_AT_ONCE = 1 << 16
-"""How many windows one closed part holds at most."""
-
 
 class Sliding(Kind):
     """Windows of ``size`` that end with each event and hold it."""
@@ -60,15 +57,18 @@ class Sliding(Kind):
         if len(events.slots):
             made = self._blocks.add(events)
             order = np.lexsort((events.slots, events.times))
-            for begin in range(0, len(order), _AT_ONCE):
-                part = order[begin : begin + _AT_ONCE]
+            most = self.pool.portion()
+            for begin in range(0, len(order), most):
+                part = order[begin : begin + most]
                 times, state = events.times[part], self.pool.cells.take(made[part])
                 yield Closed(events.slots[part], times - self.size, times, state, times)
             self.pool.give_back(made)
         if self.marks is not None or self.watermark // self.size > self._swept:
             self._swept = self.watermark // self.size
             slots = self._blocks.slots
-            self._blocks.sweep(slots, np.zeros(len(slots), np.int64) + self.mark(slots))
+            # A key that sleeps may come back to windows that hold its last rows.
+            marks = self.watermark if self.marks is None else self.marks.firm(slots)
+            self._blocks.sweep(slots, np.zeros(len(slots), np.int64) + marks)
             self.due = (self._swept + 1) * self.size if len(self._blocks.slots) else FAR
 
     def used(self, slots: int) -> Mask:

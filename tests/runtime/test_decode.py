@@ -9,8 +9,8 @@ import pytest
 from edgestream.batch import Batch, Strings
 from edgestream.codecs.json import Json
 from edgestream.component import Codec, Decoded, Payloads, component
+from edgestream.entry import Entry
 from edgestream.eventtime import Time, Watermark
-from edgestream.graph import Entry
 from edgestream.runtime.decode import read
 from tests.runtime.parts import Feed, Wire
 
