@@ -23,7 +23,7 @@ ONLY = ""
 """Stands for the name of the only source or sink there is."""
 
 _OFFSET = re.compile(r"([+-])\s*(\d.*)")
-_FAULTS = ("faults", "outages", "down")
+_FAULT = re.compile(r"sink(?:\s+([a-z][a-z0-9_-]*))??\s+is\s+down\s+from\s+(\S+)\s+to\s+(\S+)")
 
 
 def offset(text: object) -> int | None:
@@ -141,6 +141,26 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A sink that cannot be reached from one time after the start to another."""
+
+    sink: str
+    begin: Duration
+    end: Duration
+
+    @classmethod
+    def from_config(cls, value: object) -> Fault:
+        """``sink averages is down from 5s to 20s``; the only sink needs no name."""
+        match = _FAULT.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"expected: sink averages is down from 5s to 20s; got {value!r}")
+        made = cls(match[1] or ONLY, nanos(match[2]), nanos(match[3]))
+        if nanos(made.end) <= nanos(made.begin):
+            raise ValueError(f"{made.end} is not after {made.begin}")
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One test of a pipeline."""
 
@@ -154,8 +174,14 @@ class Scenario:
     restart_at: Sequence[Duration] = option(
         default=(), help="When the worker is stopped and goes on from its checkpoint."
     )
+    faults: Sequence[Fault] = option(
+        default=(), help="What fails: `sink averages is down from 5s to 20s`."
+    )
     expect: Expected = option(default=Expected({}), help="The rows that arrive at sinks.")
     dead_letters: Letters = option(default=Letters(), help="What cannot be read; default: nothing.")
+    dropped: int = option(
+        default=0, minimum=0, help="How many rows the spools of sinks that are down drop."
+    )
     in_order: bool = option(default=False, help="Whether rows must arrive in the order written.")
 
     def __post_init__(self) -> None:
@@ -172,18 +198,7 @@ class Scenario:
         """A mapping of the fields above."""
         if not isinstance(value, Mapping):
             raise ValueError("expected a test: {name: …, given: […], expect: …}")
-        problems = [
-            Problem("sinks cannot fail in tests yet", (key,), "only restart_at: can be tested")
-            for key in _FAULTS
-            if key in value
-        ]
-        try:
-            made = build(cls, {key: given for key, given in value.items() if key not in _FAULTS})
-        except ConfigError as error:
-            raise ConfigError([*problems, *error.problems]) from error
-        if problems:
-            raise ConfigError(problems)
-        return made
+        return build(cls, value)
 
     @property
     def began(self) -> int:

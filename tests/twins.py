@@ -59,6 +59,33 @@ def cold_rooms() -> es.Pipeline:
     )
 
 
+def farm_uplink() -> es.Pipeline:
+    return (
+        es.pipeline("farm-uplink")
+        .source(
+            es.Mqtt(url=MQTT, topics=["farm/+/telemetry"]),
+            name="field",
+            time=es.Time("ts", unit="ms", delay="2s", idle="30s"),
+        )
+        .stream("minutes", "field")
+        .window(
+            tumbling="1m",
+            by="device",
+            aggregate={
+                "n": count(),
+                "temperature": mean("temperature"),
+                "moisture": mean("moisture"),
+            },
+        )
+        .sink(es.Sqlite(path="farm.db", table="minutes"), name="farm")
+        .sink(
+            es.Postgres(url="postgresql://edge@localhost/farm", table="minutes"),
+            name="town",
+            spool=es.Spool("64MiB", "31d", overflow="downsample", mark="replayed"),
+        )
+    )
+
+
 def lora_garden() -> es.Pipeline:
     return (
         es.pipeline("lora-garden")

@@ -101,6 +101,11 @@ def _expected_problems(graph: Graph, scenario: Scenario) -> Iterator[Problem]:
         schema = graph.exits[sink].schema
         for index, row in enumerate(rows):
             yield from _cell_problems(row, schema, "no row here has a column", (*path, index))
+    for index, fault in enumerate(scenario.faults):
+        try:
+            named(fault.sink, graph.exits, "sink", ("faults", index))
+        except ConfigError as error:
+            yield from error.problems
     for index, letter in enumerate(scenario.dead_letters.letters or ()):
         if letter.source != ONLY:
             try:

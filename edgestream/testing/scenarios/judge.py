@@ -19,6 +19,7 @@ from edgestream.testing.scenarios.give import SCALES
 from edgestream.testing.scenarios.play import Played, play
 
 DEAD_LETTERS = "dead letters"
+DROPPED = "dropped rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ def _differences(
     letters = _letters(scenario, played.letters)
     if letters is not None:
         yield letters
+    if sum(played.dropped.values()) != scenario.dropped:
+        told = ", ".join(f"{rows} of {sink}" for sink, rows in played.dropped.items() if rows)
+        yield Difference(
+            DROPPED, 0, note=f"{scenario.dropped} expected, {told or 'none'} were dropped"
+        )
 
 
 def _letters(scenario: Scenario, got: Sequence[DeadLetter]) -> Difference | None:

@@ -68,6 +68,8 @@ def table(difference: Difference, cells: Cells) -> list[str]:
         made.append(["got", *_cells(pair.got, columns, cells, like, pair.wrong)])
     for what, rows in (("missing", difference.missing), ("unexpected", difference.unexpected)):
         made += [[what, *_cells(row, columns, cells, like)] for row in rows]
+    if not made:
+        return []
     left_out = len(made) - MOST_ROWS
     aligned = _aligned([["", *columns], *made[:MOST_ROWS]])
     return aligned if left_out <= 0 else [*aligned, f"and {left_out} more"]
