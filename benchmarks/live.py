@@ -7,6 +7,8 @@ closing the last windows is.
 
 from __future__ import annotations
 
+import http.client
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -49,6 +51,7 @@ class Plan:
     rate: float = 0
     qos: int = 0
     durable: bool = False
+    durability: str = ""
     devices: int = 1_000
     size: int = 10_000
     delay: int = 2_000
@@ -68,6 +71,7 @@ class Plan:
             self.size,
             self.delay,
             prompt=self.latency,
+            durability=self.durability,
         )
 
     def data(self, start: float) -> Data:
@@ -140,7 +144,7 @@ def _measure(plan: Plan, engine: Engine, job: Job, process: Process) -> dict[str
         data, made, start = _prepared(plan)
         before = usage(process.pid)
         publisher = Publisher(job.port)
-        with watcher or _nobody():
+        with watcher or _nobody(), _reading(job, plan) as reading:
             late = publisher.send(made, plan.qos, start)
             after = _answered(plan, engine, job, process, listener, data)
         publisher.close()
@@ -149,6 +153,8 @@ def _measure(plan: Plan, engine: Engine, job: Job, process: Process) -> dict[str
         "peak MiB": max(peaks),
         "B written/message": (after.written - before.written) / plan.count,
     }
+    if reading:
+        figures["messages/s"] = plan.count / reading[0]
     if listener is not None:
         figures |= check.filtered(data, engine, listener, latency=plan.latency)
     elif not engine.reads:
@@ -207,6 +213,42 @@ def _last_line(log: Path) -> str:
 @contextmanager
 def _nobody() -> Iterator[None]:
     yield None
+
+
+@contextmanager
+def _reading(job: Job, plan: Plan) -> Iterator[list[float]]:
+    """The seconds until our worker says that it has read everything; nothing of the others."""
+    found: list[float] = []
+    started, done = time.perf_counter(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            if _rows_read(job.control) >= plan.count:
+                found.append(time.perf_counter() - started)
+                return
+
+    thread = threading.Thread(target=watch)
+    if plan.durability:
+        thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        if plan.durability:
+            thread.join()
+
+
+def _rows_read(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+    counts = re.findall(r"^edgestream_source_rows_total\{.*\} (\d+)$", text, re.M)
+    return sum(map(int, counts))
 
 
 @contextmanager

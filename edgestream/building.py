@@ -19,7 +19,16 @@ from edgestream.operators.select import Select
 from edgestream.operators.set import Set
 from edgestream.operators.where import Where
 from edgestream.operators.window import Window
-from edgestream.spec import MEMORY, Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
+from edgestream.spec import (
+    MEMORY,
+    Delivery,
+    Durability,
+    PipelineSpec,
+    SinkSpec,
+    SourceSpec,
+    Spool,
+    StreamSpec,
+)
 from edgestream.window.calendar import Unit
 
 
@@ -38,6 +47,7 @@ class Pipeline:
     sinks: Mapping[str, SinkSpec] = field(default_factory=dict)
     current: str = "steps"
     memory: Size = MEMORY
+    durability: Durability | None = None
 
     def source(
         self,
@@ -156,6 +166,7 @@ class Pipeline:
             self.delivery,
             self.checkpoint,
             self.memory,
+            self.durability,
         )
 
     async def run(self, *, state_dir: str | None = None) -> None:
@@ -174,9 +185,10 @@ def pipeline(
     delivery: Delivery | None = None,
     checkpoint: Duration = "5s",
     memory: Size = MEMORY,
+    durability: Durability | None = None,
 ) -> Pipeline:
     """Begin a pipeline."""
-    return Pipeline(name, delivery, checkpoint, memory=memory)
+    return Pipeline(name, delivery, checkpoint, memory=memory, durability=durability)
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -193,6 +193,8 @@ class Source(Component):
     """Whether it gives batches itself, so that no codec is used."""
     wanted: frozenset[str] | None = None
     """The columns that are used (None is all); set by the graph before ``open``."""
+    resends: bool = False
+    """Whether the other side keeps what it sent until it is acknowledged."""
     prompt: ClassVar[bool] = False
     """Whether somebody waits for each acknowledgement, so that none is left for the next read."""
     unhurried: bool = False

@@ -13,13 +13,24 @@ from dataclasses import dataclass
 from edgestream.config.values import nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.schema import Schema
-from edgestream.spec import STRONGEST, Delivery, PipelineSpec, SinkSpec, Spool
+from edgestream.spec import (
+    STRONGEST,
+    Delivery,
+    Durability,
+    PipelineSpec,
+    SinkSpec,
+    SourceSpec,
+    Spool,
+)
 
 _BY_SINK: dict[str, tuple[Delivery, str]] = {
     "transactional": ("effectively_once", "rows and commit token share the sink's transaction"),
     "idempotent": ("effectively_once", "writing a row again changes nothing"),
     "at_least_once": ("at_least_once", "after a crash its last rows may come twice"),
 }
+
+
+_ENDS = {"power": "power cut", "process": "crash"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +61,37 @@ def pairs(spec: PipelineSpec) -> Iterator[Pair]:
         strongest, reason = _BY_SINK[sink.component.delivery]
         but = f"but the spool holds {sink.spool}" if sink.spool.drops else ""
         for source_name in sorted(feeding(spec, sink_name)):
-            source = spec.sources[source_name].component
-            how = "replays" if source.replayable else "journalled before it is acknowledged"
-            if spec.delivery == "best_effort":
+            how = _from(spec.sources[source_name])
+            if spec.delivery == "best_effort" or spec.durability == "none":
                 yield Pair(
                     source_name, sink_name, "best_effort", "as asked: nothing is journalled", but
                 )
             else:
                 held = min(strongest, spec.delivery or strongest, key=STRONGEST.index)
+                if spec.durability == "process":
+                    reason += "; not through a power cut, as asked"
                 yield Pair(source_name, sink_name, held, f"{how}; {reason}", but)
+
+
+def _from(source: SourceSpec) -> str:
+    """How nothing of a source is lost, and where that begins."""
+    component = source.component
+    if component.replayable:
+        how = "it is read again from its position"
+    elif component.resends:
+        how = "journalled before it is acknowledged, sent again until then"
+    else:
+        how = "journalled when it is read; what is lost on its way there is not sent again"
+    if source.event_id is not None or component.payload_ids() is not None:
+        how += "; what comes twice is known by its id"
+    return how
 
 
 def agreed(spec: PipelineSpec) -> Delivery:
     """The delivery of the whole pipeline; raises `ConfigError` where a pair cannot hold it."""
     held = list(pairs(spec))
     problems = [problem for name in spec.sinks for problem in _spool_problems(spec, name)]
+    problems += _durability_problems(spec)
     if spec.delivery is None and not problems:
         return min((pair.delivery for pair in held), key=STRONGEST.index)
     problems += [
@@ -75,11 +102,34 @@ def agreed(spec: PipelineSpec) -> Delivery:
         )
         for pair in held
         if spec.delivery is not None
+        and spec.durability != "none"
         and STRONGEST.index(pair.delivery) < STRONGEST.index(spec.delivery)
     ]
     if problems or spec.delivery is None:
         raise ConfigError(problems)
     return spec.delivery
+
+
+def durability(spec: PipelineSpec) -> Durability:
+    """What may happen before anything that was acknowledged is lost."""
+    if agreed(spec) == "best_effort":
+        return "none"
+    return spec.durability or "power"
+
+
+def _durability_problems(spec: PipelineSpec) -> Iterator[Problem]:
+    """Where delivery and durability contradict each other."""
+    path = ("durability",)
+    if spec.delivery == "best_effort" and spec.durability in ("power", "process"):
+        message = (
+            f"best_effort writes nothing down, so nothing can survive a {_ENDS[spec.durability]}"
+        )
+        hint = "leave out durability:, or ask for delivery: at_least_once"
+        yield Problem(message, path, hint)
+    if spec.delivery in ("at_least_once", "effectively_once") and spec.durability == "none":
+        message = f"{spec.delivery} needs what was acknowledged to be written down first"
+        hint = "write durability: process or power, or ask for delivery: best_effort"
+        yield Problem(message, path, hint)
 
 
 def _spool_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:

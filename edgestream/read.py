@@ -22,7 +22,16 @@ from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.registry import Registry, installed
 from edgestream.scenario import Scenario
-from edgestream.spec import MEMORY, Delivery, PipelineSpec, SinkSpec, SourceSpec, Spool, StreamSpec
+from edgestream.spec import (
+    MEMORY,
+    Delivery,
+    Durability,
+    PipelineSpec,
+    SinkSpec,
+    SourceSpec,
+    Spool,
+    StreamSpec,
+)
 
 T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -33,7 +42,7 @@ _Three: TypeAlias = tuple[_Sources, _Streams, _Sinks]
 
 _STRAIGHT = ("source", "steps", "sink")
 _NAMED = ("sources", "streams", "sinks")
-_TOP = ("name", "delivery", "checkpoint", "memory", "tests")
+_TOP = ("name", "delivery", "checkpoint", "durability", "memory", "tests")
 _BESIDE: Mapping[Kind, tuple[str, ...]] = {
     "source": ("decode", "time", "event_id"),
     "operator": (),
@@ -238,6 +247,9 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
     checkpoint = notes.attempt(
         lambda: convert(Duration, data.get("checkpoint", "5s")), "checkpoint"
     )
+    durability = notes.attempt(
+        lambda: convert(Durability | None, data.get("durability")), "durability"
+    )
     memory = notes.attempt(lambda: convert(Size, data.get("memory", MEMORY)), "memory")
     sources, streams, sinks = _named(data, parts, notes) if named else _straight(data, parts)
     tests = _tests(data.get("tests"), notes)
@@ -245,7 +257,15 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
         sources, streams, sinks = _standing_in(sources, streams, sinks)
     name = _name(data, notes)
     return PipelineSpec(
-        name, sources, streams, sinks, delivery, checkpoint or "5s", memory or MEMORY, tests
+        name,
+        sources,
+        streams,
+        sinks,
+        delivery,
+        checkpoint or "5s",
+        memory or MEMORY,
+        durability,
+        tests,
     )
 
 

@@ -23,6 +23,7 @@ from edgestream.scenario import Scenario
 Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
 Overflow: TypeAlias = Literal["pause", "drop_oldest", "drop_newest", "downsample"]
 Order: TypeAlias = Literal["live_first", "oldest_first"]
+Durability: TypeAlias = Literal["power", "process", "none"]
 STRONGEST: tuple[Delivery, ...] = ("best_effort", "at_least_once", "effectively_once")
 MEMORY = Bytes(256 * 1024 * 1024)
 """The state of a pipeline may be so large by default: a normal one is a hundredth of it."""
@@ -130,6 +131,7 @@ class PipelineSpec:
     delivery: Delivery | None = None
     checkpoint: Duration = "5s"
     memory: Size = MEMORY
+    durability: Durability | None = None
     tests: tuple[Scenario, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:

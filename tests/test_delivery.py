@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edgestream.delivery import received
+from edgestream.config.yaml import load
+from edgestream.delivery import agreed, durability, pairs, received
 from edgestream.errors import ConfigError
+from edgestream.eventid import EventId
+from edgestream.read import make
+from edgestream.registry import installed
 from edgestream.schema import Schema
 from edgestream.sinks.sqlite import Sqlite
-from edgestream.spec import SinkSpec, Spool
+from edgestream.spec import PipelineSpec, SinkSpec, SourceSpec, Spool
 from tests.cli.run import Cli
+from tests.runtime.parts import Memory, Table, Wire
+from tests.runtime.test_running import pipeline, running, until
 
 PIPELINE = """
 name: weather
@@ -125,3 +132,96 @@ def test_new_rows_first_is_refused_where_an_older_row_would_win() -> None:
         received(spec, schema, ("device",))
     assert received(spec, schema, ("device", "window_start")) == schema
     assert received(spec, schema, ()) == schema
+
+
+SOURCES = installed().names("source")
+SINKS = installed().names("sink")
+ASKED = (None, "best_effort", "at_least_once", "effectively_once")
+DURABLE = (None, "power", "process", "none")
+
+
+def example(kind: str, name: str) -> object:
+    """A component as its manual shows it first."""
+    cls = installed().load(kind, name)  # type: ignore[arg-type]
+    data = load(cls.about.examples[0].encode(), "example").data
+    return make(cls, data[name] if isinstance(data, dict) else None)
+
+
+def spec_of(source: object, sink: object, **asked: object) -> PipelineSpec:
+    return PipelineSpec(
+        "pair",
+        {"source": SourceSpec(source)},  # type: ignore[arg-type]
+        {},
+        {"sink": SinkSpec(("source",), sink)},  # type: ignore[arg-type]
+        **asked,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("sink_name", SINKS)
+@pytest.mark.parametrize("source_name", SOURCES)
+def test_every_pair_holds_what_it_says_or_is_refused_with_a_remedy(
+    source_name: str, sink_name: str
+) -> None:
+    source, sink = example("source", source_name), example("sink", sink_name)
+    twice = sink.delivery == "at_least_once"  # type: ignore[attr-defined]
+    strongest = "at_least_once" if twice else "effectively_once"
+    for delivery in ASKED:
+        for durable in DURABLE:
+            spec = spec_of(source, sink, delivery=delivery, durability=durable)
+            contrary = (delivery == "best_effort" and durable in ("power", "process")) or (
+                delivery in ("at_least_once", "effectively_once") and durable == "none"
+            )
+            if contrary or (delivery == "effectively_once" and twice):
+                with pytest.raises(ConfigError) as told:
+                    agreed(spec)
+                problem = told.value.problems[0]
+                assert problem.path in (("durability",), ("delivery",))
+                assert problem.hint, problem
+                continue
+            nothing = delivery == "best_effort" or durable == "none"
+            assert agreed(spec) == ("best_effort" if nothing else delivery or strongest)
+            assert durability(spec) == ("none" if nothing else durable or "power")
+            (pair,) = pairs(spec)
+            assert pair.delivery == agreed(spec)
+            assert ("power cut" in pair.reason) == (durable == "process")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("mqtt: {url: 'mqtt://h', topics: [t], qos: 1}", "sent again until then"),
+        ("mqtt: {url: 'mqtt://h', topics: [t], qos: 0}", "is not sent again"),
+        ("lora_serial: /dev/ttyUSB0", "is not sent again"),
+        ("http: 127.0.0.1:8081", "sent again until then; what comes twice is known by its id"),
+        ("file: a.ndjson", "it is read again from its position"),
+    ],
+)
+def test_plan_says_from_where_on_nothing_is_lost(source: str, reason: str) -> None:
+    name, _, value = source.partition(": ")
+    made = make(installed().load("source", name), load(value.encode(), "x").data)
+    (pair,) = pairs(spec_of(made, Sqlite("a.db", "t")))
+    assert reason in pair.reason
+
+
+def test_an_event_id_is_in_the_reason() -> None:
+    spec = spec_of(example("source", "mqtt"), Sqlite("a.db", "t"))
+    source = replace(spec.sources["source"], event_id=EventId(("id",)))
+    (pair,) = pairs(replace(spec, sources={"source": source}))
+    assert "known by its id" in pair.reason
+
+
+@pytest.mark.parametrize(
+    ("durable", "synchronous"), [("power", 2), ("process", 1), (None, 2), ("none", 1)]
+)
+async def test_durability_is_how_the_state_file_commits(
+    tmp_path: Path, durable: str | None, synchronous: int
+) -> None:
+    wire, table = Wire([[b'{"device": "a", "t": 1}']]), Table()
+    spec = replace(pipeline(wire, Memory(table)), durability=durable)
+    async with running(spec, tmp_path) as made:
+        await until(lambda: bool(table.rows))
+        store = made.readers["source"]._journal or made.task._store
+        found = await store._running.submit(lambda db: db.execute("PRAGMA synchronous").fetchone())
+        journalled = made.readers["source"]._journal is not None
+    assert found == (synchronous,)
+    assert journalled == (durable != "none")

@@ -35,6 +35,14 @@ def _latencies(plan: Plan, able: Sequence[str], asked: Asked) -> Iterator[Run]:
         yield from paired(peers, asked.repetitions, functools.partial(live.run, at))
 
 
+def _durabilities(plan: Plan, able: Sequence[str], asked: Asked) -> Iterator[Run]:
+    del able  # the others have no such choice
+    scaled = replace(plan, count=asked.scaled(plan.count))
+    for qos, durability in ((1, "power"), (1, "process"), (1, "none"), (0, "none")):
+        one = replace(scaled, qos=qos, durability=durability, variant=f"QoS {qos}, {durability}")
+        yield from paired([], asked.repetitions, functools.partial(live.run, one))
+
+
 def _windows(name: str, title: str, plan: Plan) -> Case:
     run = functools.partial(_run, plan, _ALL)
     return Case(name, f"MQTT → tumbling 10 s → SQLite; {title}", "µs/message", _WINDOW, _ALL, run)
@@ -56,6 +64,14 @@ CASES = [
     ),
     _windows("paced", "20,000/s, QoS 0", Plan("window", 600_000, rate=20_000, durable=True)),
     _windows("qos1", "300,000 at once, QoS 1", Plan("window", 300_000, qos=1, durable=True)),
+    Case(
+        "durability",
+        "MQTT → tumbling 10 s → SQLite; 300,000 at once, by durability",
+        "µs/message",
+        ("messages/s", *_WINDOW),
+        (),
+        functools.partial(_durabilities, Plan("window", 300_000), ()),
+    ),
     _filters("filter", "200,000 at once, QoS 0", Plan("filter", 200_000)),
     _filters("filter-paced", "10,000/s, QoS 0", Plan("filter", 200_000, rate=10_000)),
     _latency(

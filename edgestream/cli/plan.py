@@ -13,7 +13,7 @@ import click
 from edgestream.cli.load import allowed_modules, load_specs
 from edgestream.cli.worker import default_folder
 from edgestream.codecs.json import Json
-from edgestream.delivery import agreed, pairs
+from edgestream.delivery import agreed, durability, pairs
 from edgestream.errors import StoreError
 from edgestream.graph import Graph, build
 from edgestream.runtime.change import left_behind
@@ -73,6 +73,7 @@ def describe(spec: PipelineSpec, graph: Graph) -> dict[str, Any]:
         "name": spec.name,
         "delivery": agreed(spec),
         "checkpoint": str(spec.checkpoint),
+        "durability": durability(spec),
         "nodes": [
             {"id": name, "what": component.label(), "to": targets}
             for name, component, targets in nodes
@@ -119,7 +120,8 @@ def state_of(graph: Graph, folder: Path) -> list[dict[str, str]] | None:
 def show(plan: dict[str, Any]) -> None:
     """Print a plan for people."""
     click.secho(f"{plan['name']}  ", bold=True, nl=False)
-    click.echo(f"delivery {plan['delivery']}, checkpoint every {plan['checkpoint']}")
+    words = f"delivery {plan['delivery']}, durability {plan['durability']}"
+    click.echo(f"{words}, checkpoint every {plan['checkpoint']}")
     width = max(len(node["id"]) for node in plan["nodes"])
     for node in plan["nodes"]:
         targets = [

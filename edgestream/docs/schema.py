@@ -7,6 +7,8 @@ may stand beside one, of which exactly one must be there. Editors complete such 
 
 from __future__ import annotations
 
+from typing import get_args
+
 from edgestream.component import Component, Kind
 from edgestream.config.convert import annotation
 from edgestream.config.fields import options, required
@@ -18,7 +20,7 @@ from edgestream.eventtime import Time
 from edgestream.read import takes_mapping
 from edgestream.registry import KINDS, Registry
 from edgestream.scenario import Scenario
-from edgestream.spec import NAME, STRONGEST, Spool
+from edgestream.spec import NAME, STRONGEST, Durability, Spool
 
 _DURATION = json_schema(Nanos)
 _SIZE = json_schema(Bytes)
@@ -108,6 +110,10 @@ def _top() -> JsonSchema:
             "enum": list(STRONGEST),
         },
         "checkpoint": {**_DURATION, "description": "Time between checkpoints."},
+        "durability": {
+            "description": "What may happen before what was acknowledged is lost; default: power.",
+            "enum": list(get_args(Durability)),
+        },
         "memory": {
             **_SIZE,
             "description": "How large the state of all steps may become; default 256MiB.",

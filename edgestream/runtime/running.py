@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from edgestream.clock import SECOND, Clock
 from edgestream.codecs.json import Json
 from edgestream.component import Component, Context
-from edgestream.delivery import agreed
+from edgestream.delivery import agreed, durability
 from edgestream.errors import EdgestreamError
 from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
@@ -83,7 +83,8 @@ class Running:
 
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
-        opening = Store.open(self._folder, self.spec.name, self._notice)
+        safe = durability(self.spec) == "power"
+        opening = Store.open(self._folder, self.spec.name, self._notice, power_safe=safe)
         store = await _unless(self._stopping, opening)
         if store is None:
             self.state = "stopped"

@@ -45,11 +45,17 @@ class Store:
 
     @classmethod
     async def open(
-        cls, folder: Path, pipeline: str, notice: Callable[[str], None] = lambda _: None
+        cls,
+        folder: Path,
+        pipeline: str,
+        notice: Callable[[str], None] = lambda _: None,
+        *,
+        power_safe: bool = True,
     ) -> Store:
         """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`.
 
-        ``notice`` is told what holds the file up (a full disk), and "" once that is over.
+        ``notice`` is told what holds the file up (a full disk), and "" once that is over;
+        ``power_safe`` says whether a commit waits for the disk.
         """
         store = cls(folder / f"{pipeline}.db")
         try:
@@ -59,7 +65,7 @@ class Store:
             refused.exit_code = EXIT_PERMISSION
             raise refused from error
         store._lock = Lock(folder / f"{pipeline}.lock")
-        store._thread = StoreThread(store.path, notice)
+        store._thread = StoreThread(store.path, notice, power_safe=power_safe)
         try:
             await store._thread.start()
             store._tails = await store._running.submit(tables.tails)

@@ -32,10 +32,13 @@ Entry = tuple[Work, asyncio.Future[Any], bool]
 class StoreThread:
     """Runs functions of a connection in one thread, grouped into commits."""
 
-    def __init__(self, path: Path, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, notice: Callable[[str], None], *, power_safe: bool = True
+    ) -> None:
         """Prepare for ``path``; ``notice`` is told in the loop what holds it up, or nothing."""
         self.room = Room(path, self._tell, notice)
         self._path = path
+        self._power_safe = power_safe
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._done: deque[tuple[list[asyncio.Future[Any]], list[Any]]] = deque()
@@ -85,7 +88,9 @@ class StoreThread:
 
     def _run(self) -> None:
         try:
-            connection = self.room.until_written(lambda: connect(self._path))
+            connection = self.room.until_written(
+                lambda: connect(self._path, power_safe=self._power_safe)
+            )
         except (sqlite3.Error, StoreError) as error:
             self._tell(_set_error, [self._opened], _translate(error, self._path))
             return

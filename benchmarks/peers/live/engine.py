@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ class Job:
     control: int
     qos: int = 0
     durable: bool = False
+    durability: str = field(default="", kw_only=True)
     size: int = 10_000
     delay: int = 2_000
     prompt: bool = False

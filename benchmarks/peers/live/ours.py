@@ -41,12 +41,18 @@ sink:
 """
 
 
+def _delivery(job: Job) -> str:
+    if job.durability:
+        return f"durability: {job.durability}"
+    return "" if job.durable else "delivery: best_effort"
+
+
 def _command(job: Job) -> Sequence[str]:
     form = _WINDOW if job.task == "window" else _FILTER
     path = job.folder / "pipeline.yaml"
     path.write_text(
         form.format(
-            delivery="" if job.durable else "delivery: best_effort",
+            delivery=_delivery(job),
             port=job.port,
             topics=TOPICS,
             qos=job.qos,

@@ -60,6 +60,7 @@ class Http(es.Source):
         "path": "the path of the request (`path: true`); beside it one for each name in braces",
     }
     prompt: ClassVar[bool] = True
+    resends = True
 
     listen: str = es.option(
         default="127.0.0.1:8081", help="Address and port; :8081 is all addresses.", example=":8081"

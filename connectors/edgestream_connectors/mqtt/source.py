@@ -169,6 +169,7 @@ class Mqtt(Source):
             problems.append(Problem("longer than half of keep_alive", ("linger",), "try 20ms"))
         if problems:
             raise ConfigError(problems)
+        self.resends = self.qos == 1
 
     def _patterns(self) -> list[Pattern]:
         return [Pattern.of(text) for _, text in _written(self)]
