@@ -14,7 +14,7 @@ from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, compo
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Fatal, Problem, did_you_mean
-from edgestream.operators.joining import Joined, Joining, Rule
+from edgestream.operators.joining import Joined, Joining, Nearby, Rule
 from edgestream.operators.matching import Rows
 from edgestream.schema import ColumnKind, Schema
 
@@ -202,7 +202,8 @@ class Join(Operator):
 
     def _running(self) -> Joining:
         if self._joining is None:
-            self._joining = Joining(self.on, _rule(self))
+            made = Joining if self.within is None else Nearby
+            self._joining = made(self.on, _rule(self))
         return self._joining
 
     def _rows(self, joined: Joined) -> Batch:

@@ -18,6 +18,7 @@ from edgestream.batch import Batch, concat
 from edgestream.eventtime import ENDED, UNKNOWN
 from edgestream.operators.fingerprint import present
 from edgestream.operators.matching import Rows, Sorted, Times
+from edgestream.operators.near import Near, gathered
 from edgestream.packing import decode_batch, encode_batch
 from edgestream.window.index import KeyIndex
 
@@ -56,23 +57,23 @@ class Joined:
 
 
 class _Side:
-    """The rows of one side, with the number of their key and whether they found a match."""
+    """The rows of one side, with the number of their key."""
 
     def __init__(self) -> None:
         self._batches: list[Batch] = []
         self._slots: list[Rows] = []
-        self.matched: Mask = np.zeros(0, np.bool_)
+        self._rows = 0
         self.names: set[str] = set()
         """The columns that ever came."""
 
     def __len__(self) -> int:
-        return len(self.matched)
+        return self._rows
 
     def add(self, batch: Batch, slots: Rows) -> None:
         self._batches.append(batch)
         self._slots.append(slots)
         self.names |= batch.columns.keys()
-        self.matched = np.concatenate([self.matched, np.zeros(len(slots), np.bool_)])
+        self._rows += len(slots)
 
     @property
     def batch(self) -> Batch:
@@ -93,7 +94,7 @@ class _Side:
     def nbytes(self) -> int:
         """The bytes held."""
         rows = sum(batch.nbytes for batch in self._batches)
-        return rows + sum(slots.nbytes for slots in self._slots) + self.matched.nbytes
+        return rows + sum(slots.nbytes for slots in self._slots)
 
     def keep(self, wanted: Mask) -> None:
         """Forget all other rows."""
@@ -101,7 +102,7 @@ class _Side:
             rows = np.flatnonzero(wanted)
             self._slots = [self.slots[rows]]
             self._batches = [self.batch.take(rows)]
-            self.matched = self.matched[rows]
+            self._rows = len(rows)
 
     def number(self, slots: Rows) -> None:
         """Number the keys anew."""
@@ -141,25 +142,22 @@ class Joining:
             known = np.flatnonzero(slots >= 0)  # a row without a key matches nothing
             batch, slots = batch.take(known), slots[known]
         if len(batch):
-            side = self._right if right else self._left
-            side.add(Batch(batch.columns, batch.times), slots)
-            self._due = min(self._due, self._next(right, batch.times))
+            self._take(right, Batch(batch.columns, batch.times), slots)
         return late if late.any() else None
 
     def advance(self, watermark: int) -> Joined | None:
         """What a watermark makes certain; a row that can match nothing later is forgotten."""
-        before, mark = max(self._watermark, _LOW), max(self._watermark, watermark)
+        mark = max(self._watermark, watermark)
         self._watermark = mark
         if mark < self._due and len(self._right) <= self._look_at:
             return None
         left, right = self._left.batch, self._right.batch
-        decide = {"within": self._near, "tumbling": self._windowed, "asof": self._latest}
-        lefts, rights, times = decide[self._rule.how](before, mark)
+        decide = self._windowed if self._rule.how == "tumbling" else self._latest
+        lefts, rights, times = decide(mark)
         self._look_at = max(_FEW, 2 * len(self._right))
         self._renumber()
         self._due = min(
-            self._next(False, self._left.batch.times, mark),
-            self._next(True, self._right.batch.times, mark),
+            self._next(False, self._left.batch.times), self._next(True, self._right.batch.times)
         )
         if not len(lefts):
             return None
@@ -171,9 +169,8 @@ class Joining:
         left, right = (
             np.frombuffer(encode_batch(side.batch), np.uint8) for side in (self._left, self._right)
         )
-        matched = self._left.matched.copy()
         meta = {"watermark": self._watermark, "names": sorted(self._left.names)}
-        return meta, {"left": left, "right": right, "matched": matched}
+        return meta, {"left": left, "right": right}
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Go on from what `save` gave; call it before anything was added."""
@@ -182,33 +179,13 @@ class Joining:
             batch = decode_batch(bytes(arrays[name]))
             side.add(batch, self._number(batch))
         self._left.names |= set(meta["names"])
-        self._left.matched = np.array(arrays["matched"], np.bool_)
 
-    def _near(self, before: int, mark: int) -> _Pairs:
-        """Pairs not further apart than ``size``, each when the later of its rows is certain."""
-        size, (left, right) = self._rule.size, (self._left, self._right)
-        at, times = left.batch.times, right.batch.times
-        new = np.flatnonzero((at >= before) & (at < mark))
-        asked, rights = Sorted(right.slots, times).pairs(left.slots[new], at[new] - size, at[new])
-        other = np.flatnonzero((times >= before) & (times < mark))
-        matched = Sorted(left.slots, at).pairs(
-            right.slots[other], times[other] - size, times[other] - 1
-        )
-        lefts = np.concatenate([new[asked], matched[1]])
-        rights = np.concatenate([rights, other[matched[0]]])
-        certain = np.maximum(at[lefts], times[rights])
-        left.matched[lefts] = True
-        over = at < mark - size
-        if self._rule.outer:
-            alone = np.flatnonzero(over & ~left.matched)
-            lefts = np.concatenate([lefts, alone])
-            rights = np.concatenate([rights, np.full(len(alone), -1)])
-            certain = np.concatenate([certain, at[alone] + size])
-        left.keep(~over)
-        right.keep(times >= mark - size)
-        return lefts, rights, certain
+    def _take(self, right: bool, batch: Batch, slots: Rows) -> None:
+        side = self._right if right else self._left
+        side.add(batch, slots)
+        self._due = min(self._due, self._next(right, batch.times))
 
-    def _windowed(self, before: int, mark: int) -> _Pairs:
+    def _windowed(self, mark: int) -> _Pairs:
         """Pairs in the same window, when it is over."""
         size, (left, right) = self._rule.size, (self._left, self._right)
         starts = left.batch.times // size * size
@@ -226,7 +203,7 @@ class Joining:
         right.keep(right.batch.times >= mark // size * size)
         return ripe[asked], rights, first[asked] + (size - 1)
 
-    def _latest(self, before: int, mark: int) -> _Pairs:
+    def _latest(self, mark: int) -> _Pairs:
         """Each left row with the newest right row at its time or before."""
         size, (left, right) = self._rule.size, (self._left, self._right)
         at, times = left.batch.times, right.batch.times
@@ -246,7 +223,7 @@ class Joining:
         right.keep(needed)
         return ripe, rights, certain
 
-    def _next(self, right: bool, times: Times, mark: int = UNKNOWN) -> int:
+    def _next(self, right: bool, times: Times) -> int:
         """The watermark that makes something certain of rows with these times."""
         how, size = self._rule.how, self._rule.size
         if not len(times) or (right and how == "asof"):
@@ -254,10 +231,7 @@ class Joining:
         first = int(times.min())
         if how == "tumbling":
             return first // size * size + size
-        if how == "asof" or first >= mark:
-            return first + 1
-        waiting = times[times >= mark]
-        return min(first + size, int(waiting.min()) if len(waiting) else ENDED - 1) + 1
+        return first + 1
 
     def _number(self, batch: Batch) -> Rows:
         """The number of each row's key; −1 where it is missing."""
@@ -279,3 +253,60 @@ class Joining:
             self._index = KeyIndex(self._on)
             for side in (self._left, self._right):
                 side.number(self._number(side.batch))
+
+
+class Nearby(Joining):
+    """Joins rows that are near each other in time."""
+
+    def __init__(self, on: Sequence[str], rule: Rule) -> None:
+        """Join rows that are equal in the columns ``on`` and near each other."""
+        super().__init__(on, rule)
+        self._near = Near(rule.size, rule.outer)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held; texts are reckoned."""
+        return self._near.left.nbytes + self._near.right.nbytes + self._index.nbytes
+
+    def advance(self, watermark: int) -> Joined | None:
+        """What a watermark makes certain; a row that can match nothing later is forgotten."""
+        self._watermark = mark = max(self._watermark, watermark)
+        near = self._near
+        if mark < near.due:
+            return None
+        found = near.advance(mark)
+        rows = len(near.left) + len(near.right)
+        if len(self._index) > _FEW + 4 * rows:
+            self._index = KeyIndex(self._on)
+            near.left.number(self._number)
+            near.right.number(self._number)
+        if not found:
+            return None
+        return Joined(*gathered(found, near.left, near.right), near.left.names)
+
+    def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON values and arrays that `load` understands."""
+        near = self._near
+        held = {"left": near.left.everything(), "right": near.right.everything()}
+        none = Batch({}, np.zeros(0, np.int64))
+        arrays: dict[str, Any] = {
+            name: np.frombuffer(encode_batch(none if part is None else part.batch), np.uint8)
+            for name, part in held.items()
+        }
+        left = held["left"]
+        arrays["matched"] = np.zeros(0, np.bool_) if left is None else left.matched
+        return {"watermark": self._watermark, "names": sorted(near.left.names)}, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """Go on from what `save` gave; call it before anything was added."""
+        self._watermark = meta["watermark"]
+        near = self._near
+        for name, side in (("left", near.left), ("right", near.right)):
+            batch = decode_batch(bytes(arrays[name]))
+            if len(batch):
+                side.add(batch, self._number(batch))
+        near.left.names |= set(meta["names"])
+        near.load(self._watermark, np.array(arrays["matched"], np.bool_))
+
+    def _take(self, right: bool, batch: Batch, slots: Rows) -> None:
+        (self._near.right if right else self._near.left).add(batch, slots)

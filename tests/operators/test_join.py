@@ -10,6 +10,7 @@ from edgestream.config.fields import option, state
 from edgestream.errors import ConfigError, Fatal
 from edgestream.eventtime import ENDED, UNKNOWN
 from edgestream.graph import build
+from edgestream.operators import near
 from edgestream.operators.join import Join
 from edgestream.read import read_text
 from edgestream.schema import Schema
@@ -247,9 +248,31 @@ def test_what_is_held_is_bounded_by_the_watermark():
                 made.process_from(side, Batch({"k": keys}, times))
             made.advance(at * S)
         joining = made._joining
-        assert len(joining._left) <= 200
-        assert len(joining._right) <= 5000
+        near_ = getattr(joining, "_near", None)
+        left, right = (near_.left, near_.right) if near_ else (joining._left, joining._right)
+        assert len(left) + len(right) >= 100
+        assert len(left) <= 400
+        assert len(right) <= 5000
         assert len(joining._index) <= 20_000
+
+
+def test_near_rows_are_sorted_again_seldom_however_many_are_held(monkeypatch):
+    """Each row as often as the logarithm of what is held says, not at every watermark."""
+    counted = []
+
+    class Counting(near.Sorted):
+        def __init__(self, slots, times):
+            counted.append(len(times))
+            super().__init__(slots, times)
+
+    monkeypatch.setattr(near, "Sorted", Counting)
+    operator, given = Join("l", "r", on=["k"], within="1h"), 0
+    for at in range(1000):
+        keys = np.arange(at, at + 4)
+        operator.process_from("lr"[at % 2], Batch({"k": keys}, np.full(4, at * S)))
+        operator.advance(at * S)
+        given += 4
+    assert given < sum(counted) < 12 * given
 
 
 def test_names_that_are_on_both_sides():
