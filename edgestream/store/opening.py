@@ -23,12 +23,12 @@ CHECK_SECONDS = 5.0
 """A check that takes longer is broken off: what it has not seen is found when it is read."""
 _STEPS = 10_000
 _PRAGMAS = (
-    "PRAGMA page_size=4096",
+    "PRAGMA page_size=1024",
     "PRAGMA auto_vacuum=NONE",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA secure_delete=OFF",
-    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA wal_autocheckpoint=16000",
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA cache_size=-2000",
     "PRAGMA temp_store=MEMORY",
@@ -134,7 +134,7 @@ def _create(path: Path) -> None:
     os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(made, isolation_level=None)
     try:
-        for pragma in ("PRAGMA page_size=4096", "PRAGMA secure_delete=OFF"):
+        for pragma in ("PRAGMA page_size=1024", "PRAGMA secure_delete=OFF"):
             connection.execute(pragma)
         connection.execute("BEGIN IMMEDIATE")
         _create_tables(connection)

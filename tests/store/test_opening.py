@@ -15,7 +15,7 @@ from edgestream.store import opening
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, JournalRow
 
-PAGE = 4096
+PAGE = 1024
 
 
 async def made(folder: Path, *, clean: bool = False) -> Path:
