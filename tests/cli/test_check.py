@@ -184,10 +184,9 @@ sink: stdout
 
 def test_unknown_columns_are_found_before_anything_runs(check: Check) -> None:
     assert check(COLUMNS) == [
-        "p.yaml:2:11: delivery: source → sink cannot hold effectively_once: it is read again from its "
-        "position; after a crash "
-        "its last rows may come twice; ask for at_least_once, or write to a sink with transactions "
-        "or upserts",
+        "p.yaml:2:11: delivery: source → sink cannot hold effectively_once: it is read again "
+        "from its position; after a crash its last rows may come twice; ask for "
+        "at_least_once, or write to a sink with transactions or upserts",
         "p.yaml:5:9: source.time: there is no column 'tss' here; did you mean 'ts'?",
         "p.yaml:7:12: steps.0.where: there is no column 'temprature' here; "
         "did you mean 'temperature'?",
