@@ -8,7 +8,6 @@ checkpoint, let the sinks finish within the grace time; what they do not take wa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 from collections.abc import Collection, Coroutine, Mapping, Sequence
@@ -24,6 +23,7 @@ from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.change import without_loss
 from edgestream.runtime.crashes import noted
+from edgestream.runtime.ending import Grace, ended, written
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.reader import Reader, sequence_after
@@ -80,9 +80,13 @@ class Running:
         self._reading: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._crashes = 0
+        self.grace = Grace()
+        self.saved = False
+        """Whether the last checkpoint is written, so that nothing is lost by leaving."""
 
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
+        self.grace.seconds = grace
         safe = durability(self.spec) == "power"
         opening = Store.open(self._folder, self.spec.name, self._notice, power_safe=safe)
         store = await _unless(self._stopping, opening)
@@ -90,7 +94,7 @@ class Running:
             self.state = "stopped"
             return
         try:
-            await self._run(store, grace)
+            await self._run(store)
         except BaseException as error:
             self.state, self.message = "failed", str(error)
             if isinstance(error, Exception) and not isinstance(error, EdgestreamError):
@@ -106,6 +110,7 @@ class Running:
 
     def stop(self) -> None:
         """Ask for a graceful stop."""
+        self.grace.begin()
         self._stopping.set()
 
     @property
@@ -124,7 +129,7 @@ class Running:
         self.log.error("%s", self.message)
         return True
 
-    async def _run(self, store: Store, grace: float) -> None:
+    async def _run(self, store: Store) -> None:
         resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
         resume = await without_loss(store, resume, self.graph, self._accept, self.log)
         self._store, self._epoch = resume.store, await store.begin()
@@ -158,9 +163,10 @@ class Running:
             ticking = children.start(self._tick(store, news), "tick")
             stopping = children.start(self._wait_for_stop(store, task), "stop")
             await children.until(children.start(task.run(), "process"))
+            self.saved = True
             stopping.cancel()
             ticking.cancel()
-            await self._finish_writing(children, writing, grace)
+            await self._finish_writing(children, writing)
             for writer in self.writers.values():
                 writer.drops.tell(last=True)
             news.tell(last=True)
@@ -241,32 +247,31 @@ class Running:
         ]
         if ending:
             await asyncio.wait(ending, timeout=ENDING)
-        for reader in self.readers.values():
-            with contextlib.suppress(EdgestreamError):  # it is going away
-                await reader.settled()
-        for reading in self._reading:
-            reading.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
+        settling = [
+            asyncio.create_task(reader.settled(), name=f"settle {name}")
+            for name, reader in self.readers.items()
+        ]
+        if settling:
+            await asyncio.wait(settling, timeout=self.grace.left / 3)
+        await ended(settling)
+        await ended(self._reading)
         task.stop()
 
-    async def _finish_writing(
-        self, children: _Children, writing: list[asyncio.Task[None]], grace: float
-    ) -> None:
+    async def _finish_writing(self, children: _Children, writing: list[asyncio.Task[None]]) -> None:
         for writer in self.writers.values():
             writer.finish()
         everything = asyncio.gather(*writing)
         told = children.start(_told(self._stopping), "stop while writing")
         either: list[asyncio.Future[Any]] = [everything, told]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([everything], timeout=grace)
-        if everything.done():
-            everything.result()
+        self.grace.begin()
+        durable = self.delivery != "best_effort"
+        await written(list(self.writers.values()), writing, self.grace, durable=durable)
         everything.cancel()
-        await asyncio.gather(everything, return_exceptions=True)
+        await ended(writing)
         waiting = [name for name, writer in self.writers.items() if writer.lanes.pending]
         if waiting:
-            kept = self.delivery != "best_effort"
-            fate = "wait in the state file" if kept else "are lost: delivery is best_effort"
+            fate = "wait in the state file" if durable else "are lost: delivery is best_effort"
             self.log.warning("%s: its last rows %s", ", ".join(waiting), fate)
 
 
@@ -309,9 +314,7 @@ class _Children:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

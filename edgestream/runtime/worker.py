@@ -25,6 +25,8 @@ from edgestream.runtime.view import WorkerView
 from edgestream.spec import PipelineSpec
 
 RESTARTS = 5
+MARGIN = 2.0
+"""Seconds after the grace at which the process is left, whatever hangs."""
 log = logging.getLogger("edgestream")
 
 
@@ -182,6 +184,7 @@ class Worker:
                 os._exit(128 + number)
             log.info("stopping; a second signal leaves at once")
             self.stop()
+            loop.call_later(self.settings.grace + MARGIN, _leave, self.running)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, received, number)
@@ -191,3 +194,13 @@ class Worker:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+
+def _leave(pipelines: Sequence[Running]) -> None:
+    """The grace is over, and something does not end: leave the process, which loses nothing."""
+    hanging = [running for running in pipelines if running.state == "stopping"]
+    for running in hanging:
+        what = "its state is saved" if running.saved else "its last checkpoint is not written"
+        log.error("%s: does not end in time; %s", running.spec.name, what)
+    logging.shutdown()
+    os._exit(EXIT_OK if all(running.saved for running in hanging) else EXIT_BUG)
