@@ -7,11 +7,13 @@ import contextlib
 import os
 import sqlite3
 import webbrowser
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import click
 
+from edgestream import Mqtt
 from edgestream.cli.broker import broker
 from edgestream.cli.load import load_specs
 from edgestream.cli.logs import set_up_logging
@@ -19,6 +21,7 @@ from edgestream.cli.simulate import simulation
 from edgestream.cli.worker import parse_address
 from edgestream.runtime.worker import Settings, Worker
 from edgestream.sources.generate import Generate
+from edgestream.spec import PipelineSpec
 
 
 @click.command("demo")
@@ -40,7 +43,11 @@ from edgestream.sources.generate import Generate
 )
 @click.option("--devices", default=8, show_default=True, help="How many simulated sensors.")
 @click.option("--rate", default=40.0, show_default=True, help="Readings per second, all together.")
-@click.option("--seconds", type=float, help="End after so long.  [default: until Ctrl-C]")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after so long.  [default: until Ctrl-C]",
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def command(
     folder: Path, address: str, devices: int, rate: float, seconds: float | None, open_page: bool
@@ -67,6 +74,17 @@ def template(name: str) -> bytes:
     return (resources.files("edgestream") / "cli" / "templates" / name).read_bytes()
 
 
+def _begun(spec: PipelineSpec) -> PipelineSpec:
+    """The pipeline without the sessions of an earlier demo: its broker is gone, with them."""
+    sources = {
+        name: replace(source, component=replace(source.component, clean_start=True))
+        if isinstance(source.component, Mqtt)
+        else source
+        for name, source in spec.sources.items()
+    }
+    return replace(spec, sources=sources)
+
+
 class _Demo:
     def __init__(
         self, folder: Path, pipeline_file: Path, address: tuple[str, int | None], open_page: bool
@@ -84,7 +102,7 @@ class _Demo:
             click.echo(f"broker     {name} on {url}")
             os.environ["MQTT_URL"] = url
             os.environ["WEATHER_DB"] = str(self._database)
-            specs = load_specs([self._file], (), tests=False)
+            specs = [_begun(spec) for spec in load_specs([self._file], (), tests=False)]
             host, port = self._address
             worker = Worker(specs, Settings(state, host, port, grace=5))
             sensors = Worker(

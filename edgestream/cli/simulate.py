@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 import click
@@ -18,6 +19,7 @@ from edgestream.batch import Batch, Column, Strings
 from edgestream.building import pipeline
 from edgestream.cli.logs import set_up_logging
 from edgestream.cli.progress import Progress
+from edgestream.errors import did_you_mean
 from edgestream.operators.function import operator
 from edgestream.runtime.worker import Settings, Worker
 from edgestream.sources.generate import Generate
@@ -45,6 +47,19 @@ def simulation(
         .sink(MqttSink(url=url, topic=topic, qos=qos))
         .spec()
     )
+
+
+def check_topic(topic: str, source: Generate) -> None:
+    """Raise a usage error where a topic names what no reading has."""
+    known = {*source.schema().fields, "ts"}
+    try:
+        names = {name for _, name, _, _ in Formatter().parse(topic) if name is not None}
+    except ValueError:
+        return  # the sink says what is wrong with its braces
+    for name in sorted(names - known):
+        hint = did_you_mean(name, known)
+        message = f"readings have no column {name!r}" + (f"; {hint}" if hint else "")
+        raise click.BadParameter(message, param_hint="--topic")
 
 
 @click.command("simulate")
@@ -93,6 +108,7 @@ def command(
     source = Generate(
         devices=devices, rate=rate, count=count, start=start, seed=seed, jitter=jitter
     )
+    check_topic(topic, source)
     spec = simulation(url, topic, 1 if qos else 0, source)
     if rate:
         click.echo(f"{devices} devices, {rate:g} messages/s to {url}; Ctrl-C stops", err=True)
