@@ -169,14 +169,15 @@ class Pipeline:
             self.durability,
         )
 
-    async def run(self, *, state_dir: str | None = None) -> None:
+    async def run(self, *, state_dir: str | None = None, allowed: Sequence[str] = ()) -> None:
         """Run until cancelled, or until all sources have ended.
 
+        ``allowed`` names the modules and packages whose functions ``use:`` may import.
         Raises the error that stopped it: `ConfigError`, `StoreError`, `Fatal`.
         """
         from edgestream.runtime.run import run_async  # noqa: PLC0415 - building needs no runtime
 
-        await run_async(self.spec(), state_dir=state_dir)
+        await run_async(self.spec(), state_dir=state_dir, allowed=allowed)
 
 
 def pipeline(

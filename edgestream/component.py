@@ -285,6 +285,10 @@ class Operator(Component):
         """The columns it reads, with the kind it needs of each."""
         return {}
 
+    def beside(self, folder: str) -> Self:
+        """Itself as read from a pipeline file in ``folder``, where files that belong to it lie."""
+        return self
+
     def passes(self, wanted: frozenset[str] | None) -> frozenset[str] | None:
         """The columns that must enter, beside those of `uses`, so that ``wanted`` can leave.
 

@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from edgestream.component import Codec, Kind, Operator
@@ -67,7 +68,12 @@ def read_document(document: Document, registry: Registry) -> PipelineSpec:
     if notes.problems or spec is None:
         placed = [document.place(problem) for problem in notes.problems]
         raise ConfigError(sorted(placed, key=lambda problem: (problem.line, problem.column)))
-    return spec
+    folder = str(PurePath(document.file).parent)
+    streams = {
+        name: replace(stream, steps=tuple(step.beside(folder) for step in stream.steps))
+        for name, stream in spec.streams.items()
+    }
+    return replace(spec, streams=streams)
 
 
 def make(cls: type[Any], value: Any) -> Any:

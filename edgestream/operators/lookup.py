@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +67,9 @@ class Lookup(Operator):
     ``reason`` (``reject``). Whole numbers and true or false become numbers where they may be
     missing.
 
+    A relative path is that from the folder of the pipeline file, for a table belongs to its
+    pipeline; in a pipeline built in Python it is that from the working directory.
+
     The table is read when the pipeline is loaded, and then again every ``refresh``, beside the
     stream: a row sees the table as it was last read. Where it cannot be read, lacks a column or
     holds text where numbers were, that is logged once and the table read before stays. A stream
@@ -101,6 +104,14 @@ class Lookup(Operator):
         if isinstance(self.table, str) and Path(self.table).suffix.lower() not in endings():
             hint = f"known endings: {', '.join(endings())}; a table in SQLite is {{sqlite: …}}"
             raise ConfigError(Problem(f"{self.table!r} is no table", ("table",), hint))
+
+    def beside(self, folder: str) -> Lookup:
+        """A table with a relative path lies beside the pipeline file."""
+        if isinstance(self.table, str):
+            return replace(self, table=str(Path(folder, self.table)))
+        within = self.table.sqlite
+        moved = replace(within, path=str(Path(folder, within.path)))
+        return replace(self, table=replace(self.table, sqlite=moved))
 
     def infer(self, schema: Schema) -> Schema:
         """The columns that enter and those of the table, which is read for that."""

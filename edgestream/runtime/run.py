@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
     from edgestream.building import Pipeline
 
 
-async def run_async(spec: PipelineSpec, *, state_dir: str | None = None) -> None:
-    """Run until cancelled (which stops gracefully) or until all sources have ended."""
+async def run_async(
+    spec: PipelineSpec, *, state_dir: str | None = None, allowed: Sequence[str] = ()
+) -> None:
+    """Run until cancelled (which stops gracefully) or until all sources have ended.
+
+    ``allowed`` names the modules and packages whose functions ``use:`` may import.
+    """
     folder = Path(state_dir) if state_dir else default_state_dir()
-    running = Running(spec, folder, SystemClock())
+    running = Running(spec, folder, SystemClock(), allowed)
     work = asyncio.create_task(running.run(), name=f"run {spec.name}")
     try:
         await asyncio.shield(work)
@@ -29,8 +35,16 @@ async def run_async(spec: PipelineSpec, *, state_dir: str | None = None) -> None
         raise
 
 
-def run(pipeline: Pipeline | PipelineSpec, *, state_dir: str | None = None) -> None:
-    """Run a pipeline and block; Ctrl-C stops it gracefully, and it returns."""
+def run(
+    pipeline: Pipeline | PipelineSpec,
+    *,
+    state_dir: str | None = None,
+    allowed: Sequence[str] = (),
+) -> None:
+    """Run a pipeline and block; Ctrl-C stops it gracefully, and it returns.
+
+    ``allowed`` names the modules and packages whose functions ``use:`` may import.
+    """
     spec = pipeline if isinstance(pipeline, PipelineSpec) else pipeline.spec()
     with contextlib.suppress(KeyboardInterrupt):  # raised once everything is written
-        asyncio.run(run_async(spec, state_dir=state_dir))
+        asyncio.run(run_async(spec, state_dir=state_dir, allowed=allowed))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream.batch import Batch, Strings, from_rows
+from edgestream.cli.load import load_spec
 from edgestream.errors import ConfigError, Fatal, Retry
 from edgestream.operators.lookup import Lookup
 from edgestream.operators.table import Table
@@ -251,3 +252,21 @@ def test_a_fresh_one_reads_for_itself(sensors):
         lookup.fresh().process(ROWS)
     empty = Batch({"device": Strings.of([])}, np.zeros(0, np.int64))
     assert lookup.process(empty) == []
+
+
+def test_a_relative_table_lies_beside_the_pipeline_file(tmp_path, monkeypatch):
+    folder = tmp_path / "plant"
+    folder.mkdir()
+    (folder / "rooms.csv").write_text("device,room\na,hall\n")
+    (folder / "p.yaml").write_text(
+        "name: p\nsource: {file: {path: x.ndjson}}\n"
+        "steps: [{lookup: {table: rooms.csv, on: device}}]\nsink: stdout\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    spec = load_spec(Path("plant/p.yaml"), ())
+    assert spec.streams["steps"].steps[0].table == "plant/rooms.csv"
+    assert Lookup(str(folder / "rooms.csv"), on="device").beside("elsewhere").table == str(
+        folder / "rooms.csv"
+    )
+    inside = Lookup({"sqlite": {"path": "plant.db", "table": "t"}}, on="device").beside("/etc")
+    assert inside.table.sqlite.path == "/etc/plant.db"
