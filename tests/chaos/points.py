@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_settings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -194,7 +195,7 @@ def die_at(rig: Rig, point: Point, at: int, settings: Settings) -> None:
         rig.start(settings)
         rig.worker.process.kill()
     started = time.monotonic()
-    arms = Settings(settings.slow, "", point.name, at, settings.mutant)
+    arms = replace_settings(settings, die=point.name, at=at)
     rig.start(arms, first=60 if point.reached == "stop" else 0)
     if point.reached == "stop":
         rig.worker.process.signal(signal.SIGTERM)

@@ -1,9 +1,10 @@
 """Publishes the readings of simulated devices with QoS 1 until told to stop, and says how many.
 
-SIGTERM ends it: the last rows are acknowledged first, then comes a reading of the device ``end``
-from later on, which lets the watermark close every window. Standard output is one JSON object.
-With ``--poison`` a message that no codec can read goes with every chunk.
-A chunk during which the connection broke is sent again: ``repeated`` says which rows those are.
+SIGUSR1 makes it five times as fast, SIGUSR2 lets it rest. SIGTERM ends it: the last rows are
+acknowledged first, then comes a reading of the device ``end`` from later on, which lets the
+watermark close every window. The last line of its output is a JSON object. With ``--poison`` a
+message that no codec can read goes with every chunk. A chunk during which the connection broke is
+sent again: ``repeated`` says which rows those are.
 
     python -m tests.chaos.publisher --url mqtt://localhost:1883 --devices 50 --rate 1500
 """
@@ -43,9 +44,9 @@ class Sent:
     repeated: list[tuple[int, int]] = field(default_factory=list)
 
 
-def fleet_of(devices: int, rate: int, start: int, seed: int) -> Fleet:
-    """The rows that are published: row i is the same everywhere."""
-    return Fleet(devices, start, SECOND // rate, seed)
+def fleet_of(devices: int, rate: int, start: int, seed: int, jitter: float = 0) -> Fleet:
+    """The rows that are published: row i is the same everywhere; ``jitter`` is in seconds."""
+    return Fleet(devices, start, SECOND // rate, seed, int(jitter * SECOND))
 
 
 class Publisher:
@@ -57,17 +58,25 @@ class Publisher:
         self._fleet = fleet
         self._poison = poison
         self._rate = rate
+        self._factor = 1
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
         self._stop.set()
 
+    def change(self, factor: int) -> None:
+        """Publish so many times the rate from now on."""
+        self._factor = factor
+
     async def run(self) -> None:
         """Publish until `stop`."""
         await self._connect()
-        began = time.monotonic()
+        owed, looked = 0.0, time.monotonic()
         while not self._stop.is_set():
-            due = int((time.monotonic() - began) * self._rate) - self.told.sent
+            now = time.monotonic()
+            owed += (now - looked) * self._rate * self._factor
+            looked = now
+            due = int(owed) - self.told.sent
             if due > 0:
                 count = min(due, MOST)
                 await self._publish(self._fleet.rows(self.told.sent, count))
@@ -125,12 +134,17 @@ async def main() -> None:
     parser.add_argument("--rate", type=int, default=1_500)
     parser.add_argument("--start", type=int, default=0, help="event time of the first, in ns")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--jitter", type=float, default=0, help="seconds a row may come late")
     parser.add_argument("--poison", action="store_true")
     given = parser.parse_args()
     start = given.start or time.time_ns()
-    fleet = fleet_of(given.devices, given.rate, start, given.seed)
+    fleet = fleet_of(given.devices, given.rate, start, given.seed, given.jitter)
     publisher = Publisher(given.url, fleet, given.rate, poison=given.poison)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, publisher.stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, publisher.stop)
+    loop.add_signal_handler(signal.SIGUSR1, publisher.change, 5)
+    loop.add_signal_handler(signal.SIGUSR2, publisher.change, 0)
+    print("ready", flush=True)
     await publisher.run()
     print(json.dumps(asdict(publisher.told)))
 

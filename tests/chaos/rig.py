@@ -17,7 +17,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +27,7 @@ from types import TracebackType
 import asyncpg
 
 from tests.chaos.oracle import Key, Verdict, Window, expected, judge
+from tests.chaos.proxy import Proxy
 from tests.chaos.publisher import END, Sent, fleet_of
 from tests.chaos.worker import Settings, environment
 from tests.servers.mosquitto import Mosquitto
@@ -39,7 +40,7 @@ PIPELINE = """
 name: chaos
 checkpoint: {checkpoint}
 source:
-  mqtt: {{url: "{url}", topics: [sensors/+/telemetry], qos: 1}}
+  mqtt: {{url: "{url}", topics: [sensors/+/telemetry], qos: 1, keep_alive: 5s}}
   time: {{field: ts, unit: ms, delay: 1s, idle: 30s}}
 steps:
   - window:
@@ -75,14 +76,22 @@ class Rig:
         settings: Settings | None = None,
         database: Postgres | None = None,
         poison: bool = False,
+        jitter: float = 0,
+        proxied: bool = False,
+        persistent: bool = False,
+        before: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.rate, self.devices, self.window, self.seed = rate, devices, window, seed
-        self.broker = Mosquitto(folder)
+        self.broker = Mosquitto(folder, persistent=persistent)
+        self.line: Proxy | None = Proxy(self.broker.port) if proxied else None
+        self.database_line: Proxy | None = None
         self.restarts: list[float] = []
         self.sent = Sent()
         self._poison = poison
+        self._jitter = jitter
+        self._before = before
         self._kind, _, mode = sink.partition("-")
         self._mode = mode or "auto"
         self._mark = folder / "first"
@@ -98,6 +107,11 @@ class Rig:
         self.broker.start()
         if self._kind == "postgres" and self._database is None:
             self._database = Postgres().start()
+        if self.line is not None:
+            self.line.__enter__()
+            if self._database is not None:
+                self.database_line = Proxy(self._database.port)
+                self.database_line.__enter__()
         self.worker = self._worker(self._settings)
         return self
 
@@ -111,17 +125,20 @@ class Rig:
             self._publisher.kill()
         self.worker.process.kill()
         self.broker.stop()
+        for line in (self.line, self.database_line):
+            if line is not None:
+                line.__exit__(None, None, None)
         if self._database is not None and self._own_database:
             self._database.remove()
 
     @property
     def broker_url(self) -> str:
         """Where the worker looks for the broker."""
-        return self.broker.url
+        return self.broker.url if self.line is None else f"mqtt://127.0.0.1:{self.line.port}"
 
     @property
     def database_url(self) -> str:
-        """Where the worker looks for PostgreSQL."""
+        """Where PostgreSQL is."""
         assert self._database is not None
         return self._database.url()
 
@@ -129,7 +146,9 @@ class Rig:
         """The sink of the pipeline, as YAML."""
         if self._kind == "sqlite":
             return f"sqlite: {{path: {self.folder}/out.db, table: averages, mode: {self._mode}}}"
-        return f"postgres: {{url: '{self.database_url}', table: averages, mode: {self._mode}}}"
+        line = self.database_line
+        url = f"postgresql://postgres@127.0.0.1:{line.port}/postgres" if line else self.database_url
+        return f"postgres: {{url: '{url}', table: averages, mode: {self._mode}, timeout: 5s}}"
 
     def _worker(self, settings: Settings) -> Worker:
         path = self.folder / "chaos.yaml"
@@ -137,19 +156,26 @@ class Rig:
             url=self.broker_url, window=self.window, sink=self.sink(), checkpoint=self._checkpoint
         )
         path.write_text(text)
-        return Worker(self.folder, path, start=settings.command(), env=environment())
+        start = [*self._before, *settings.command()]
+        return Worker(self.folder, path, start=start, env=environment())
 
     def begin(self) -> None:
         """Start the worker, so that its session is there, then publish."""
         self.worker.start()
         self._start = time.time_ns() // SECOND * SECOND
-        given = {"devices": self.devices, "rate": self.rate, "start": self._start}
+        given = {
+            "devices": self.devices,
+            "rate": self.rate,
+            "start": self._start,
+            "jitter": self._jitter,
+        }
         command = [sys.executable, "-m", "tests.chaos.publisher", "--url", self.broker.url]
         for name, value in {**given, "seed": self.seed}.items():
             command += [f"--{name}", str(value)]
         command += ["--poison"] * self._poison
-        self._publisher = Process(command, self.folder / "publisher.log", env=environment())
-        self._publisher.start(lambda: True)
+        log = self.folder / "publisher.log"
+        self._publisher = Process(command, log, env=environment())
+        self._publisher.start(lambda: log.stat().st_size > 0)
 
     def start(self, settings: Settings | None = None, *, first: float = 60) -> float:
         """Start the worker again; the seconds until it first acknowledged a message.
@@ -170,6 +196,11 @@ class Rig:
             time.sleep(0.005)
         assert not first, "no message was acknowledged: " + self.log()
         return 0.0
+
+    def signal_publisher(self, number: int) -> None:
+        """SIGUSR1: five times the rate; SIGUSR2: nothing more."""
+        assert self._publisher is not None
+        self._publisher.signal(number)
 
     def log(self) -> str:
         """The end of the worker's log."""
@@ -196,7 +227,7 @@ class Rig:
 
     def truth(self) -> dict[Key, Window]:
         """What the windows must be."""
-        fleet = fleet_of(self.devices, self.rate, self._start, self.seed)
+        fleet = fleet_of(self.devices, self.rate, self._start, self.seed, self._jitter)
         return expected(fleet, self.sent.sent, self.window * SECOND)
 
     def verdict(self, seconds: float = 60) -> Verdict:

@@ -5,6 +5,7 @@ Run as ``python -m tests.chaos.worker '{"slow": 20, "die": "commit.before", "at"
 - ``slow``: milliseconds of sleep before each commit of the state file (a fast disk hides bugs)
 - ``mark``: a file that says when the first message was acknowledged, in monotonic ns
 - ``die``, ``at``: SIGKILL at the ``at``-th passage of a named point (`tests.chaos.points`)
+- ``wall``: seconds by which its wall clock is wrong, in turn, each for a second
 - ``mutant``: a deliberate mistake in the code of delivery (`tests.chaos.mutants`)
 """
 
@@ -16,11 +17,13 @@ import os
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgestream.cli import main
+from edgestream.clock import SECOND, SystemClock
 from edgestream.store.thread import StoreThread
 from edgestream_connectors.mqtt.client import Client
 
@@ -35,6 +38,7 @@ class Settings:
     mark: str = ""
     die: str = ""
     at: int = 1
+    wall: tuple[float, ...] = ()
     mutant: str = ""
 
     def command(self) -> list[str]:
@@ -77,6 +81,17 @@ def mark_first(path: Path) -> None:
     Client.release = marked  # type: ignore[method-assign]
 
 
+def jump(offsets: Sequence[float]) -> None:
+    """Let the wall clock jump every second; the last offset stays."""
+    began = time.monotonic()
+
+    def wall(_: SystemClock) -> int:
+        turn = min(int(time.monotonic() - began), len(offsets) - 1)
+        return time.time_ns() + int(offsets[turn] * SECOND)
+
+    SystemClock.wall = wall  # type: ignore[method-assign]
+
+
 def prepare(settings: Settings) -> None:
     """Do to this process what the settings say."""
     if settings.mutant:
@@ -87,6 +102,8 @@ def prepare(settings: Settings) -> None:
         slow_down(settings.slow)
     if settings.mark:
         mark_first(Path(settings.mark))
+    if settings.wall:
+        jump(settings.wall)
     if settings.die:
         from tests.chaos.points import POINTS  # noqa: PLC0415
 
