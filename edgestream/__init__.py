@@ -137,7 +137,7 @@ if TYPE_CHECKING:
     from edgestream.sinks.stdout import Stdout
     from edgestream.sources.file import File
     from edgestream.sources.generate import Generate
-    from edgestream.spec import PipelineSpec, Spool
+    from edgestream.spec import DeadLetters, PipelineSpec, Spool
     from edgestream_connectors.http import Http
     from edgestream_connectors.lora_serial import LoraSerial
     from edgestream_connectors.mqtt import Mqtt, MqttSink
@@ -187,6 +187,7 @@ _LATER = {
     "Set": "edgestream.operators.set",
     "Smooth": "edgestream.operators.smooth",
     "Sort": "edgestream.operators.sort",
+    "DeadLetters": "edgestream.spec",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
     "Stdout": "edgestream.sinks.stdout",
@@ -265,6 +266,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Csv",
+    "DeadLetters",
     "Deadband",
     "Decoded",
     "Dedupe",

@@ -21,6 +21,7 @@ from edgestream.operators.where import Where
 from edgestream.operators.window import Window
 from edgestream.spec import (
     MEMORY,
+    DeadLetters,
     Delivery,
     Durability,
     PipelineSpec,
@@ -48,6 +49,7 @@ class Pipeline:
     current: str = "steps"
     memory: Size = MEMORY
     durability: Durability | None = None
+    dead_letters: DeadLetters = field(default_factory=DeadLetters)
 
     def source(
         self,
@@ -167,6 +169,7 @@ class Pipeline:
             self.checkpoint,
             self.memory,
             self.durability,
+            dead_letters=self.dead_letters,
         )
 
     async def run(self, *, state_dir: str | None = None, allowed: Sequence[str] = ()) -> None:
@@ -187,9 +190,17 @@ def pipeline(
     checkpoint: Duration = "5s",
     memory: Size = MEMORY,
     durability: Durability | None = None,
+    dead_letters: DeadLetters | None = None,
 ) -> Pipeline:
     """Begin a pipeline."""
-    return Pipeline(name, delivery, checkpoint, memory=memory, durability=durability)
+    return Pipeline(
+        name,
+        delivery,
+        checkpoint,
+        memory=memory,
+        durability=durability,
+        dead_letters=dead_letters or DeadLetters(),
+    )
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:

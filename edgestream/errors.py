@@ -7,7 +7,7 @@
     └── ComponentError       raised by sources, codecs and sinks
         ├── Disconnected     the runtime backs off, then closes and opens the component again
         ├── Retry            the runtime backs off, then makes the same call again
-        ├── Rejected         the runtime sends the named rows to dead letters and goes on
+        ├── Rejected         the runtime sends the bad rows to dead letters and goes on
         └── Fatal            the runtime stops the pipeline
             └── Fenced       another worker has taken over                        exit 75
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_USAGE = 2
+EXIT_DATA = 65
 EXIT_IO = 74
 EXIT_LOCKED = 75
 EXIT_PERMISSION = 77
@@ -100,11 +101,17 @@ class Retry(ComponentError):
 class Rejected(ComponentError):
     """Some rows can never be accepted: they become dead letters; all others were accepted.
 
-    ``reasons`` maps the row's index in the batch (or of the payload in the block) to why.
+    ``reasons`` maps the row's index in the batch (or of the payload in the block) to why. Who
+    cannot tell which rows are at fault says only why, as a text: then nothing of the batch was
+    accepted, ``reasons`` is empty, and the runtime finds the rows by halving the batch.
     """
 
-    def __init__(self, reasons: dict[int, str]) -> None:
-        """Take the refused rows with a reason for each."""
+    def __init__(self, reasons: dict[int, str] | str) -> None:
+        """Take the refused rows with a reason for each, or why some of them are refused."""
+        if isinstance(reasons, str):
+            self.reasons: dict[int, str] = {}
+            super().__init__(reasons)
+            return
         self.reasons = reasons
         first = next(iter(reasons.items()), (0, "no reason"))
         super().__init__(f"{len(reasons)} rows rejected; row {first[0]}: {first[1]}")

@@ -17,6 +17,7 @@ from edgestream.delivery import received
 from edgestream.entry import Entry, columns_given, demand, known_ids
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import UNKNOWN, Watermark
+from edgestream.operators.failing import Refused, in_parts
 from edgestream.operators.function import Use
 from edgestream.operators.protocols import Sided
 from edgestream.operators.timed import Timed, timed
@@ -69,6 +70,8 @@ class Graph:
     entries: dict[str, Entry]
     nodes: dict[str, Node]
     exits: dict[str, Exit]
+    refused: list[Refused] = field(default_factory=list)
+    """Rows on which steps failed, until the caller takes them."""
 
     def push(self, source: str, batch: Batch, port: str = MAIN) -> Arrived:
         """Send rows of a source through."""
@@ -78,6 +81,12 @@ class Graph:
             entry.rows_out += len(batch)
         for target in entry.targets.get(port, ()):
             self._give(target, batch, arrived, f"{source}:{port}" if port else source)
+        return arrived
+
+    def push_to(self, step: str, batch: Batch) -> Arrived:
+        """Send rows through from a step on that has one input."""
+        arrived: Arrived = []
+        self._give(step, batch, arrived, self.nodes[step].inputs[0])
         return arrived
 
     def advance(self, watermarks: Mapping[str, int]) -> Arrived:
@@ -127,7 +136,11 @@ class Graph:
                 return
             batch = batch.take(~new)
         process = node.process_from
-        made = process(node.sides[giver], batch) if process else node.operator.process(batch)
+        try:
+            made = process(node.sides[giver], batch) if process else node.operator.process(batch)
+        except Exception as error:  # noqa: BLE001 - raised again unless it is about rows
+            made, refused = in_parts(node.operator, node.id, batch, error)
+            self.refused.append(refused)
         self._emit(node, made, arrived)
 
     def _emit(self, node: Node, outputs: Outputs, arrived: Arrived) -> None:

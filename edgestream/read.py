@@ -25,6 +25,7 @@ from edgestream.registry import Registry, installed
 from edgestream.scenario import Scenario
 from edgestream.spec import (
     MEMORY,
+    DeadLetters,
     Delivery,
     Durability,
     PipelineSpec,
@@ -43,7 +44,7 @@ _Three: TypeAlias = tuple[_Sources, _Streams, _Sinks]
 
 _STRAIGHT = ("source", "steps", "sink")
 _NAMED = ("sources", "streams", "sinks")
-_TOP = ("name", "delivery", "checkpoint", "durability", "memory", "tests")
+_TOP = ("name", "delivery", "checkpoint", "durability", "memory", "dead_letters", "tests")
 _BESIDE: Mapping[Kind, tuple[str, ...]] = {
     "source": ("decode", "time", "event_id"),
     "operator": (),
@@ -257,6 +258,9 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
         lambda: convert(Durability | None, data.get("durability")), "durability"
     )
     memory = notes.attempt(lambda: convert(Size, data.get("memory", MEMORY)), "memory")
+    letters = notes.attempt(
+        lambda: convert(DeadLetters, data.get("dead_letters", {})), "dead_letters"
+    )
     sources, streams, sinks = _named(data, parts, notes) if named else _straight(data, parts)
     tests = _tests(data.get("tests"), notes)
     if notes.problems:
@@ -272,6 +276,7 @@ def _pipeline(data: Any, parts: _Parts, notes: _Notes) -> PipelineSpec | None:
         memory or MEMORY,
         durability,
         tests,
+        letters or DeadLetters(),
     )
 
 

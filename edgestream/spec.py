@@ -121,6 +121,39 @@ class SinkSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """How many dead letters are kept, and when there are so many that the pipeline stops."""
+
+    max_rows: int = option(
+        default=100_000, minimum=1, help="Beyond so many the oldest go, and are counted."
+    )
+    max_bytes: Size = option(
+        default="64MiB", minimum=1, help="Beyond so many bytes the oldest go, and are counted."
+    )
+    tolerance: float = option(
+        default=0.5,
+        minimum=0,
+        maximum=1,
+        help="The share of the last rows of a step that may be bad; 0 allows none, 1 all.",
+    )
+    within: int = option(
+        default=1_000, minimum=1, maximum=1_000_000, help="How many rows of a step are looked at."
+    )
+    when_exceeded: Literal["auto", "pause", "stop"] = option(
+        default="auto",
+        help="Beyond the tolerance: pause and try again, or stop with exit code 65; auto stops "
+        "where the source ends by itself, as a file does.",
+    )
+    retry_after: Duration = option(
+        default="1m", help="The first pause; it doubles while the rows stay bad, up to an hour."
+    )
+
+    def __post_init__(self) -> None:
+        """Convert what was given; raises `ConfigError`."""
+        convert_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSpec:
     """A whole pipeline; equal specs run the same."""
 
@@ -133,6 +166,7 @@ class PipelineSpec:
     memory: Size = MEMORY
     durability: Durability | None = None
     tests: tuple[Scenario, ...] = field(default=(), compare=False)
+    dead_letters: DeadLetters = field(default_factory=DeadLetters)
 
     def __post_init__(self) -> None:
         """Check names and references; raises `ConfigError` with all problems."""

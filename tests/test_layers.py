@@ -17,7 +17,7 @@ from tests.source_tree import ROOT, Module, modules
 
 LAYERS = (
     ("_version", "errors", "textcodes"),
-    ("batch", "clock", "config", "schema"),
+    ("batch", "clock", "config", "halving", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),
     ("aggregate", "codecs", "packing", "registry", "spec"),

@@ -46,8 +46,8 @@ def play(suite: Suite, query: Query, folder: Path) -> Played:
     before = time.process_time_ns()
     asyncio.run(running.run())
     cpu = time.process_time_ns() - before
-    if running.task is not None and running.task.dead_letters:
-        raise RuntimeError(f"{query.name}: {running.task.dead_letters} dead letters")
+    if running.task is not None and running.task.letters.count:
+        raise RuntimeError(f"{query.name}: {running.task.letters.count} dead letters")
     return Played(_rows(folder / query.name), cpu)
 
 

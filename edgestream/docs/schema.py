@@ -20,7 +20,7 @@ from edgestream.eventtime import Time
 from edgestream.read import takes_mapping
 from edgestream.registry import KINDS, Registry
 from edgestream.scenario import Scenario
-from edgestream.spec import NAME, STRONGEST, Durability, Spool
+from edgestream.spec import NAME, STRONGEST, DeadLetters, Durability, Spool
 
 _DURATION = json_schema(Nanos)
 _SIZE = json_schema(Bytes)
@@ -117,6 +117,10 @@ def _top() -> JsonSchema:
         "memory": {
             **_SIZE,
             "description": "How large the state of all steps may become; default 256MiB.",
+        },
+        "dead_letters": {
+            "description": "How many dead letters are kept, and how many are too many.",
+            **fields_schema(DeadLetters),
         },
         "tests": {
             "description": "Rows given to sources and rows expected at sinks: edgestream test.",

@@ -21,7 +21,7 @@ from edgestream.batch import Batch, Column, Strings, as_column
 from edgestream.component import MAIN, Operator, Outputs, component
 from edgestream.config.convert import convert
 from edgestream.config.fields import option, state
-from edgestream.errors import ComponentError, ConfigError, Fatal, Problem, did_you_mean
+from edgestream.errors import ComponentError, ConfigError, Fatal, Problem, Rejected, did_you_mean
 from edgestream.schema import Schema
 
 P = ParamSpec("P")
@@ -123,7 +123,8 @@ class Use(Operator):
 
     It takes a batch and options and gives a batch: numpy columns in, numpy columns out. It must
     remember nothing between batches, read no clock and leave what it is given as it is. When it
-    raises, the pipeline stops.
+    raises, it is called again with parts of the batch: the rows on which it fails become dead
+    letters, the others go on.
 
     From YAML it is imported only if its module, or a package above it, is allowed:
     ``edgestream worker --allow-module weather`` or ``EDGESTREAM_ALLOW_MODULES=weather``.
@@ -186,7 +187,7 @@ class Use(Operator):
         except ComponentError:
             raise
         except Exception as error:
-            raise Fatal(_failure(self.function, error)) from error
+            raise Rejected(_failure(self.function, error)) from error
         checked = _checked(self.function, made)
         return [(MAIN, checked)] if len(checked) else []
 
@@ -228,7 +229,8 @@ def _decorated(module: str, name: str, names: Mapping[str, object]) -> FunctionO
 def _failure(reference: str, error: Exception) -> str:
     """What happened in the function, and where."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    text = f"{reference} failed at {last.filename}:{last.lineno}: {type(error).__name__}: {error}"
+    place = f"{reference}, at {last.filename}:{last.lineno}"
+    text = f"{type(error).__name__}: {error} (in {place})"
     if "read-only" in str(error):
         text += "; the arrays of a batch never change: make a new one and give it to with_columns"
     return text

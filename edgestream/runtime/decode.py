@@ -16,10 +16,14 @@ from edgestream.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The good rows, and for each bad one its position in the block and why."""
+    """The good rows, and for each bad one its position in the block and why.
+
+    ``untimed`` are those of the bad ones that could be decoded but have no event time.
+    """
 
     batch: Batch
     rejected: Mapping[int, str]
+    untimed: frozenset[int] = frozenset()
 
 
 def read(entry: Entry, data: Payloads | Batch, received: int | NDArray[np.int64]) -> Read:
@@ -51,7 +55,8 @@ def _first_payloads(entry: Entry, data: Payloads, received: int | NDArray[np.int
     if isinstance(received, np.ndarray):
         received = received[kept]
     got = _decoded(entry, Payloads(payloads, columns, data.received), received)
-    return Read(got.batch, {int(kept[row]): why for row, why in got.rejected.items()})
+    rejected = {int(kept[row]): why for row, why in got.rejected.items()}
+    return Read(got.batch, rejected, frozenset(int(kept[row]) for row in got.untimed))
 
 
 def _decoded(entry: Entry, data: Payloads, received: int | NDArray[np.int64]) -> Read:
@@ -94,7 +99,7 @@ def _timed(
     # A payload of many rows goes whole: sent again, none of its rows may come a second time.
     keep = ~np.isin(np.arange(len(times)) if good is None else good, list(places))
     kept = {name: column[keep] for name, column in columns.items()}
-    return Read(Batch(kept, times[keep]), {**rejected, **places})
+    return Read(Batch(kept, times[keep]), {**rejected, **places}, frozenset(places))
 
 
 def _first_rows(

@@ -6,24 +6,26 @@ the readers bring, the tests of a pipeline with the rows they give and a clock t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from edgestream.batch import Batch, Strings, to_python
-from edgestream.component import Payloads, State
+from edgestream.batch import Batch, Strings
+from edgestream.component import State
 from edgestream.eventid import Chunk
 from edgestream.eventtime import ENDED
 from edgestream.graph import REJECTED, Arrived, Graph
-from edgestream.runtime.blocks import origin, received, rows
+from edgestream.runtime.blocks import received, rows
 from edgestream.runtime.decode import Read, read
 from edgestream.runtime.hurry import Hurry
 from edgestream.runtime.inbox import Item
+from edgestream.runtime.letters import Letters
 from edgestream.runtime.memory import Memory
 from edgestream.saved import restore
-from edgestream.store.tables import DeadLetter
+from edgestream.store.letters import DeadLetter, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Flow:
         """Through this graph."""
         self.graph = graph
         self.memory = Memory(graph)
+        self._maker = Letters(graph.spec)
         self._hurry = Hurry(graph)
 
     def read(self, item: Item, now: int) -> Read:
@@ -51,7 +54,7 @@ class Flow:
         """Send what was read through; the watermark follows."""
         entry = self.graph.entries[item.source]
         arrived: Arrived = []
-        letters = self._refuse(item, got.rejected, now, arrived) if got.rejected else []
+        letters = self._refuse(item, got, now, arrived) if got.rejected else []
         came = received(item, now)
         latest = came if isinstance(came, int) else int(came[-1])
         for batch in rows(got.batch):
@@ -61,7 +64,7 @@ class Flow:
             arrived += self._advance(monotonic)
             self.memory.note(len(batch))
         self._hurry.look()
-        return Passed(arrived, letters)
+        return Passed(arrived, letters + self.letters(now, item.position))
 
     def tick(self, monotonic: int) -> Arrived:
         """Let the clock move the watermarks of silent sources."""
@@ -76,6 +79,35 @@ class Flow:
         """A source gives nothing more."""
         self.graph.entries[source].watermark.end()
         return self._advance(monotonic)
+
+    def refused(
+        self,
+        sink: str,
+        batch: Batch,
+        reasons: Mapping[int, str],
+        places: Mapping[int, Mapping[str, Any]],
+        now: int,
+    ) -> list[DeadLetter]:
+        """Dead letters of rows that a sink refuses."""
+        return self._maker.of_rows("write", sink, batch, reasons, places, now)
+
+    def letters(
+        self, now: int, position: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[DeadLetter]:
+        """Dead letters of the rows on which steps failed since the last call."""
+        refused, self.graph.refused = self.graph.refused, []
+        return [
+            letter
+            for one in refused
+            for letter in self._maker.of_rows(
+                "operator",
+                one.step,
+                one.batch,
+                one.reasons,
+                dict.fromkeys(one.reasons, position),
+                now,
+            )
+        ]
 
     def watermarks(self) -> dict[str, list[int]]:
         """How far each source has got, for a checkpoint."""
@@ -121,28 +153,17 @@ class Flow:
         }
         return self.graph.advance(marks)
 
-    def _refuse(
-        self, item: Item, reasons: Mapping[int, str], now: int, arrived: Arrived
-    ) -> list[DeadLetter]:
+    def _refuse(self, item: Item, got: Read, now: int, arrived: Arrived) -> list[DeadLetter]:
         """What could not be read: to the port of the source, or to dead letters."""
         entry = self.graph.entries[item.source]
-        entry.rejected += len(reasons)
-        data = [_bytes_of(item.data, row) for row in reasons]
-        if REJECTED in entry.targets:
-            texts = [raw.decode("utf-8", "backslashreplace") for raw in data]
-            columns = {"payload": Strings.of(texts), "reason": Strings.of(list(reasons.values()))}
-            times = np.full(len(texts), now, np.int64)
-            arrived += self.graph.push(item.source, Batch(columns, times), REJECTED)
-            return []
-        return [
-            DeadLetter(now, item.source, "decode", json.dumps(origin(item, row)), reason, raw)
-            for (row, reason), raw in zip(reasons.items(), data, strict=True)
-        ]
-
-
-def _bytes_of(data: Payloads | Batch, row: int) -> bytes:
-    """What a rejected row was, as bytes."""
-    if isinstance(data, Payloads):
-        return bytes(data.payloads[row])
-    values = {name: to_python(column[row : row + 1])[0] for name, column in data.columns.items()}
-    return json.dumps(values, default=str).encode()
+        entry.rejected += len(got.rejected)
+        letters = self._maker.of_payloads(item, got, now)
+        if REJECTED not in entry.targets:
+            return letters
+        columns = {
+            "payload": Strings.of([readable(letter) for letter in letters]),
+            "reason": Strings.of([letter.reason for letter in letters]),
+        }
+        times = np.full(len(letters), now, np.int64)
+        arrived += self.graph.push(item.source, Batch(columns, times), REJECTED)
+        return []

@@ -44,23 +44,51 @@ def unpacked(seq: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Batches that go to the sink together, up to number ``last`` of their lane."""
+class Joined:
+    """Rows that go to the sink in one operation; ``parts`` are the (number, rows) they came as."""
 
-    batches: Sequence[Batch]
+    batch: Batch
+    parts: Sequence[tuple[int, int]]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.batch)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """The number of the batch in which a row came, and its place there."""
+        for number, count in self.parts:
+            if row < count:
+                return number, row
+            row -= count
+        raise IndexError(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What goes to the sink together, up to number ``last`` of its lane."""
+
+    batches: Sequence[Joined]
     last: int
     late: bool = False
 
+    @classmethod
+    def of(cls, numbered: Sequence[tuple[int, Batch]], *, late: bool = False) -> Group:
+        """Of at least one numbered batch, in order."""
+        return cls(together(numbered), numbered[-1][0], late)
 
-def together(batches: Sequence[Batch]) -> list[Batch]:
+
+def together(numbered: Sequence[tuple[int, Batch]]) -> list[Joined]:
     """The same rows in as few batches as can be: an operation of a far sink takes its time."""
-    made: list[list[Batch]] = []
-    for batch in batches:
-        if made and _shape(made[-1][0]) == _shape(batch):
-            made[-1].append(batch)
+    made: list[list[tuple[int, Batch]]] = []
+    for number, batch in numbered:
+        if made and _shape(made[-1][0][1]) == _shape(batch):
+            made[-1].append((number, batch))
         else:
-            made.append([batch])
-    return [concat(alike) for alike in made]
+            made.append([(number, batch)])
+    return [
+        Joined(concat([batch for _, batch in alike]), [(n, len(batch)) for n, batch in alike])
+        for alike in made
+    ]
 
 
 def _shape(batch: Batch) -> tuple[object, ...]:
@@ -121,8 +149,7 @@ class Live:
         """The next rows in memory."""
         if not self._queue:
             return None
-        group = list(islice(self._queue, PAGE))
-        return Group(together([batch for _, batch in group]), group[-1][0])
+        return Group.of(list(islice(self._queue, PAGE)))
 
     def delivered(self, seq: int) -> None:
         """The sink has made rows up to ``seq`` durable."""

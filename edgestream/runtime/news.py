@@ -26,18 +26,20 @@ class DeadLetterNews:
 
     def tell(self, *, last: bool = False) -> None:
         """Say how many there are, if there are more than was said."""
-        count, letter = self._task.dead_letters, self._task.last_letter
+        count, letter = self._task.letters.count, self._task.letters.last
         if count == self._told or letter is None:
             return
         now = self._clock.monotonic()
         if now < self._next and not last:
             return
         self._told, self._next = count, now + PAUSE
+        dropped = self._task.letters.held.dropped
         self._log.warning(
-            "%s: %d dead letter%s so far, kept in %s; the last: %s",
+            "%s: %d dead letter%s so far, kept in %s%s; the last: %s",
             letter.step,
             count,
             "" if count == 1 else "s",
             self._path,
+            f" ({dropped} older ones had no room and were dropped)" if dropped else "",
             letter.reason[:LONGEST],
         )

@@ -96,7 +96,8 @@ class Running:
         try:
             await self._run(store)
         except BaseException as error:
-            self.state, self.message = "failed", str(error)
+            notes = getattr(error, "__notes__", ())
+            self.state, self.message = "failed", "; ".join((str(error), *notes))
             if isinstance(error, Exception) and not isinstance(error, EdgestreamError):
                 self._crashes = await noted(store, error, self._clock)
             raise
@@ -196,6 +197,7 @@ class Running:
                 store,
                 resume.store,
                 spooled=durable,
+                limits=self.spec.dead_letters,
             )
         return Task(
             self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable

@@ -12,7 +12,6 @@ Rule: a position is taken here, at the cut, never from what has been journalled 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -22,26 +21,28 @@ from edgestream.batch import Batch, concat
 from edgestream.clock import SECOND, Clock
 from edgestream.component import Position
 from edgestream.config.values import nanos
-from edgestream.errors import Rejected
+from edgestream.errors import EXIT_DATA, Fatal
 from edgestream.graph import Arrived, Graph
 from edgestream.runtime.blocks import ENOUGH_BYTES, ENOUGH_ROWS, joined, slices
+from edgestream.runtime.breaker import Breakers
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Ended, Inbox, Item, size_of
+from edgestream.runtime.letterbox import ENOUGH as ENOUGH_LETTERS
+from edgestream.runtime.letterbox import LetterBox
 from edgestream.runtime.pace import Pace
 from edgestream.runtime.reader import Reader
-from edgestream.runtime.writer import Writer
+from edgestream.runtime.writer import Places, Writer
 from edgestream.saved import snapshot, topology
 from edgestream.store.checkpoints import Resume
+from edgestream.store.letters import DeadLetter
 from edgestream.store.spool import LATE
 from edgestream.store.store import Store
-from edgestream.store.tables import Cut, DeadLetter
+from edgestream.store.tables import Cut
 
 Numbered: TypeAlias = tuple[str, int, Batch]
 """(sink, number in its lane, rows)"""
 SOON = SECOND // 10
 """Rows for a sink wait no longer than this for a checkpoint, unless checkpoints are slow."""
-LETTERS = 1_000
-"""So many dead letters make a checkpoint due."""
 
 
 class Task:
@@ -60,8 +61,9 @@ class Task:
     ) -> None:
         """Prepare; ``durable`` is False for best effort: rows go to sinks without a checkpoint."""
         self.graph = graph
-        self.dead_letters = 0
-        self.last_letter: DeadLetter | None = None
+        self.letters = LetterBox(graph.spec.dead_letters, store)
+        self.breakers = Breakers(graph.spec.dead_letters, clock)
+        self.paused = ""
         self.checkpoints = 0
         self._flow = Flow(graph)
         self._log = logging.getLogger(f"edgestream.{graph.spec.name}")
@@ -80,7 +82,6 @@ class Task:
         self._heads: dict[str, int] = {}
         self._outgoing: dict[str, list[Batch]] = {}
         self._outgoing_bytes = 0
-        self._letters: list[DeadLetter] = []
         self._changed = False
         self._last_cut = clock.monotonic()
         self._progress = clock.monotonic()
@@ -119,7 +120,8 @@ class Task:
 
     async def run(self) -> None:
         """Process until all sources have ended, or until `stop`; the last cut is written."""
-        while not self._finished():
+        await self.letters.look()
+        while not self._finished() and await self._trusted():
             item = self._inbox.take()
             self._progress = self._clock.monotonic()
             if item is None:
@@ -146,9 +148,33 @@ class Task:
     async def finish(self) -> None:
         """Write everything that is not yet in the state file."""
         await self._landed()
-        if self._changed or self._outgoing or self._letters or not self._durable:
+        if self._changed or self._outgoing or self.letters or not self._durable:
             self._checkpoint()
             await self._landed()
+
+    async def _trusted(self) -> bool:
+        """Wait while too many rows are bad; False where it is stopped meanwhile."""
+        while opened := self.breakers.opened:
+            self.paused = "; ".join(breaker.why for breaker in opened.values())
+            if self._stop:
+                return False
+            await self.finish()
+            when = self.graph.spec.dead_letters.when_exceeded
+            ends = all(e.component.total() is not None for e in self.graph.entries.values())
+            if when == "stop" or (when == "auto" and ends):
+                raise Fatal(self.paused, EXIT_DATA)
+            if not self._held:
+                self._log.error("%s; paused", self.paused)
+            self._held = True
+            self._inbox.ready.clear()
+            await self._inbox.ready.wait()
+            for breaker in opened.values():
+                if breaker.until <= self._clock.monotonic():
+                    breaker.again()
+        if self._held:
+            self._log.warning("going on with one block on trial")
+        self._held, self.paused = False, ""
+        return True
 
     def _finished(self) -> bool:
         idle = len(self._inbox) == 0
@@ -168,8 +194,8 @@ class Task:
             got = self._flow.read(piece, now)
             await self._pace.wait(item.source, got.batch)
             passed = self._flow.push(piece, got, now, self._clock.monotonic())
-            self._letters += passed.letters
-            self._count(passed.letters)
+            self.breakers.payloads(item.source, len(piece.data), got.rejected)
+            self._bury(passed.letters)
             self._route(passed.arrived)
         self._positions[item.source] = item.position
         self._processed[item.source] = (item.opening, item.index)
@@ -179,6 +205,7 @@ class Task:
     def tick(self) -> None:
         """Let the clock move the watermarks of silent sources."""
         self._route(self._flow.tick(self._clock.monotonic()))
+        self._bury(self._flow.letters(self._clock.wall()))
         self._warn()
 
     def _warn(self) -> None:
@@ -189,6 +216,7 @@ class Task:
         self._ended.add(source)
         self._changed = True
         self._route(self._flow.end(source, self._clock.monotonic()))
+        self._bury(self._flow.letters(self._clock.wall()))
 
     def _route(self, arrived: Arrived) -> None:
         for sink, batch in arrived:
@@ -218,19 +246,18 @@ class Task:
                 await writer.room()
                 self._held = False
 
-    def refuse_rows(self, sink: str, batch: Batch, error: Rejected) -> list[DeadLetter]:
-        """Dead letters for rows that a sink will never take."""
-        now = self._clock.wall()
-        letters = [
-            DeadLetter(now, sink, "write", "{}", reason, _as_json(batch, row))
-            for row, reason in error.reasons.items()
-        ]
-        self._count(letters)
-        return letters
+    async def refuse_rows(
+        self, sink: str, batch: Batch, reasons: Mapping[int, str], places: Places
+    ) -> None:
+        """Dead letters for rows that a sink will never take; done when they are on disk."""
+        known = places if self._durable else {}
+        letters = self._flow.refused(sink, batch, reasons, known, self._clock.wall())
+        await self.letters.bury(letters)
 
-    def _count(self, letters: list[DeadLetter]) -> None:
-        self.dead_letters += len(letters)
-        self.last_letter = letters[-1] if letters else self.last_letter
+    def _bury(self, letters: list[DeadLetter]) -> None:
+        self.breakers.rows(self.graph, letters)
+        self.letters.add(letters)
+        self._changed = self._changed or bool(letters)
 
     def _checkpoint_when_due(self) -> None:
         if self._flight is not None and self._flight.done():
@@ -242,14 +269,13 @@ class Task:
         urgent = (
             any(self._writers[sink].prompt for sink in self._outgoing)
             or self._outgoing_bytes > ENOUGH_BYTES
-            or len(self._letters) >= LETTERS
+            or len(self.letters) >= ENOUGH_LETTERS
         )
         due = waited >= (max(SOON, 10 * self._cost) if urgent else self._every)
         if due and self._durable:
             self._checkpoint()
-        elif due and self._letters:
-            letters, self._letters = self._letters, []
-            self._store.bury(letters)
+        elif due and self.letters:
+            self._store.bury(self.letters.take(), self.letters.bounds)
 
     def _checkpoint(self) -> None:
         """Cut here: everything below belongs to one moment."""
@@ -266,14 +292,15 @@ class Task:
             states=snapshot(self.graph),
             outbox=live,
             delivered={name: writer.lanes.live.sent for name, writer in self._writers.items()},
-            dead_letters=self._letters,
+            dead_letters=self.letters.take(),
+            bounds=self.letters.bounds,
             topology=self._topology,
             ids=self._flow.ids(),
             spooled=spooled,
             budgets={name: writer.budget for name, writer in self._writers.items()},
         )
         processed = dict(self._processed)
-        self._outgoing, self._letters, self._changed = {}, [], False
+        self._outgoing, self._changed = {}, False
         self._outgoing_bytes = 0
         self._last_cut = self._clock.monotonic()
         self._flight = asyncio.create_task(self._land(cut, processed), name="checkpoint")
@@ -299,6 +326,8 @@ class Task:
         waiting = await self._store.save(cut)
         self._cost = time.perf_counter_ns() - started
         self.checkpoints += 1
+        if cut.dead_letters or cut.replayed:
+            await self.letters.look()
         for sink, seq, batch in cut.outbox:
             self._writers[sink].offer(seq, batch)
         for sink, seq, batch in cut.spooled:
@@ -311,7 +340,3 @@ class Task:
         if self._flight is not None:
             await self._flight
             self._flight = None
-
-
-def _as_json(batch: Batch, row: int) -> bytes:
-    return json.dumps(batch.take(slice(row, row + 1)).rows()[0], default=str).encode()

@@ -46,10 +46,10 @@ class WorkerView:
         missing = []
         for running in self._pipelines:
             if running.state != "running":
-                what = running.message or running.trouble or running.state
+                what = running.message or _trouble(running) or running.state
                 missing.append(f"{running.spec.name}: {what}")
-            elif running.trouble:
-                missing.append(f"{running.spec.name}: {running.trouble}")
+            elif trouble := _trouble(running):
+                missing.append(f"{running.spec.name}: {trouble}")
             if running.state in ("failed", "stopped"):
                 continue  # what its steps were doing at the end helps nobody
             missing += [
@@ -96,6 +96,11 @@ def _dropping(running: Running, status: StepStatus) -> str:
     return f"; {rows} rows dropped so far" if rows else ""
 
 
+def _trouble(running: Running) -> str:
+    """Why nothing is read although it runs: no room on the disk, or too many bad rows."""
+    return running.trouble or (running.task.paused if running.task is not None else "")
+
+
 def _describe(running: Running) -> dict[str, object]:
     fronts = [entry.watermark.front for entry in running.graph.entries.values()]
     known = [front for front in fronts if front is not None]
@@ -108,14 +113,14 @@ def _describe(running: Running) -> dict[str, object]:
     return {
         "name": running.spec.name,
         "state": running.state,
-        "message": running.message or running.trouble,
+        "message": running.message or _trouble(running),
         "delivery": running.delivery,
         "started": running.started / SECOND,
         "nodes": [*_nodes(running)],
         "edges": [*_edges(running)],
         "watermark": mark / SECOND if sane else None,
         "lag": (max(known) - mark) / SECOND if sane and known else None,
-        "dead_letters": task.dead_letters if task else 0,
+        "dead_letters": task.letters.count if task else 0,
         "late": sum(node.rows_out.get("late", 0) for node in running.graph.nodes.values()),
         "checkpoints": task.checkpoints if task else 0,
         "spooled": sum(writer.undelivered for writer in running.writers.values()),
@@ -256,10 +261,34 @@ def _samples(running: Running) -> Iterator[Sample]:
             yield sample(f"{name}", "gauge", "Set by the connector.", value, step=step)
     if running.task is not None:
         task = running.task
-        yield sample("dead_letters", "counter", "Rows in dead letters.", task.dead_letters)
         yield sample("checkpoints", "counter", "Checkpoints written.", task.checkpoints)
     marks = [node.watermark for node in running.graph.nodes.values()]
     if marks and 0 < min(marks) < ENDED:
         yield sample(
             "watermark_seconds", "gauge", "Event time the pipeline has got to.", min(marks) / SECOND
         )
+    yield from _dead_letters(running)
+
+
+def _dead_letters(running: Running) -> Iterator[Sample]:
+    """How many were made, are kept and were dropped, and which breakers are open."""
+    if (task := running.task) is None:
+        return
+
+    def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
+        given = {"pipeline": running.spec.name, **labels}
+        return Sample(f"edgestream_{name}", kind, text, given, value)
+
+    counts = {(name, "decode"): 0 for name in running.graph.entries} | task.letters.by
+    for (step, stage), count in counts.items():
+        text = "Payloads and rows that became dead letters."
+        yield sample("dead_letters", "counter", text, count, step=step, stage=stage)
+    held = task.letters.held
+    text = "Dead letters that the bounds pushed out."
+    yield sample("dead_letters_dropped", "counter", text, held.dropped)
+    yield sample("dead_letters_kept", "gauge", "Dead letters in the state file.", held.rows)
+    yield sample("dead_letters_kept_bytes", "gauge", "Bytes of dead letters.", held.bytes)
+    sinks = {name: writer.breaker for name, writer in running.writers.items()}
+    for name, breaker in {**task.breakers.made(), **sinks}.items():
+        text = "Whether it stands still because too many rows are bad."
+        yield sample("breaker_open", "gauge", text, float(breaker.open), step=name)

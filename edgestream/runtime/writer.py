@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -18,16 +18,17 @@ import numpy as np
 from edgestream.batch import Batch
 from edgestream.component import Context, Sink, Token
 from edgestream.config.values import nanos
-from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Rejected, Retry
+from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Retry
 from edgestream.runtime.backoff import Backoff
+from edgestream.runtime.breaker import Breaker
 from edgestream.runtime.drops import Drops
-from edgestream.runtime.lanes import LIVE_BYTES, Group, Lanes, packed, together, unpacked
+from edgestream.runtime.lanes import LIVE_BYTES, Group, Joined, Lanes, packed, unpacked
 from edgestream.runtime.reader import missing_package
+from edgestream.runtime.refusing import refused
 from edgestream.runtime.status import StepStatus, Tap
-from edgestream.spec import SinkSpec, Spool
+from edgestream.spec import DeadLetters, SinkSpec, Spool
 from edgestream.store.spool import SLACK, Budget, Waiting
 from edgestream.store.store import Store
-from edgestream.store.tables import DeadLetter
 
 GATHER = 0.1
 """Seconds between the flushes of best effort."""
@@ -35,7 +36,8 @@ LOOK = 1.0
 """Seconds between looks at the disk and the clock while rows wait for room."""
 
 T = TypeVar("T")
-Refuse = Callable[[str, Batch, Rejected], list[DeadLetter]]
+Places = Mapping[int, Mapping[str, int]]
+Refuse = Callable[[str, Batch, Mapping[int, str], Places], Awaitable[None]]
 
 
 class Writer:
@@ -52,6 +54,7 @@ class Writer:
         store_id: str,
         *,
         spooled: bool,
+        limits: DeadLetters,
     ) -> None:
         """Write to ``sink``; ``spooled`` says whether the rows are in the state file as well."""
         self.name = name
@@ -68,6 +71,7 @@ class Writer:
         self._ctx = ctx
         self._store = store
         self._store_id = store_id
+        self.breaker = Breaker(name, limits, ctx.clock)
         self._spooled = spooled
         self._tried = 0
         self._late_next = False
@@ -209,8 +213,8 @@ class Writer:
             asked = len(self._asked)
             if not group.late:
                 self._tried = max(self._tried, group.last)
-            for batch in group.batches:
-                await self._write(self._marked(batch, group), backoff)
+            for joined in group.batches:
+                await self._write(joined, group, backoff)
             if self._spooled or not group.batches:
                 flush = functools.partial(self.sink.flush, self._token(group))
                 await self._trying(flush, backoff)
@@ -244,6 +248,10 @@ class Writer:
             if not asked.done():
                 asked.set_result(None)
 
+    def _ending(self) -> bool | None:
+        """Whether the pipeline is stopping (True), or has come to its end (False)."""
+        return True if self._released else False if self._closing else None
+
     def _flush_later(self) -> None:
         """Best effort flushes ten times a second, whatever comes: nothing waits for a token."""
         if self._timer is None:
@@ -251,6 +259,8 @@ class Writer:
 
     async def _next(self) -> Group | None:
         """The next rows; none, where only a flush is due; None at the end."""
+        if not await self.breaker.closed(self.status, self._ending):
+            return None
         while True:
             if self._flush_due():
                 self._timer = None
@@ -261,8 +271,7 @@ class Writer:
                 return live
             if self.lanes.late_may_go:
                 if found := await self._store.late(self.name, self.lanes.late_sent):
-                    batches = together([batch for _, batch in found])
-                    return Group(batches, found[-1][0], late=True)
+                    return Group.of(found, late=True)
                 self.lanes.delivered_late(self.lanes.late_head)
                 continue
             if self._closing and not self.lanes.pending:
@@ -285,7 +294,7 @@ class Writer:
         if not old:
             self.lanes.live.delivered(self.lanes.live.old_head)
             return self.lanes.live.next()
-        return Group(together([batch for _, batch in old]), old[-1][0])
+        return Group.of(old)
 
     def _marked(self, batch: Batch, group: Group) -> Batch:
         mark = self._spec.spool.mark
@@ -296,13 +305,19 @@ class Writer:
             raise Fatal(f"{self.name}: rows have a column {mark!r} already; {hint}", EXIT_CONFIG)
         return batch.with_columns(**{mark: np.full(len(batch), group.late)})
 
-    async def _write(self, batch: Batch, backoff: Backoff) -> None:
-        try:
-            await self._trying(lambda: self.sink.write(batch), backoff)
-        except Rejected as error:
+    async def _write(self, joined: Joined, group: Group, backoff: Backoff) -> None:
+        async def write(rows: Batch) -> None:
+            await self._trying(lambda: self.sink.write(rows), backoff)
+
+        reasons = await refused(self._marked(joined.batch, group), write)
+        if reasons:
             assert self.refuse is not None
+            lane = "late" if group.late else "seq"
+            found = {row: joined.place(row) for row in reasons}
+            places = {row: {lane: number, "row": place} for row, (number, place) in found.items()}
             # On disk before the flush: afterwards the sink says that all of the batch is done.
-            await self._store.bury(self.refuse(self.name, batch, error))
+            await self.refuse(self.name, joined.batch, reasons, places)
+        self.breaker.observe(len(joined), reasons, next(iter(reasons.values()), ""))
 
     async def _trying(self, call: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
         """The same call again for as long as it says `Retry`."""

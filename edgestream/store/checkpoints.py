@@ -19,8 +19,9 @@ from typing import Any
 from edgestream.component import State
 from edgestream.errors import StoreError
 from edgestream.packing import decode_state, encode_batch, encode_state
+from edgestream.store.letters import bury, remove
 from edgestream.store.spool import LATE, Waiting, take_back, waiting_in
-from edgestream.store.tables import Cut, bury, delivered
+from edgestream.store.tables import Cut, delivered
 
 GENERATIONS = 3
 
@@ -50,8 +51,10 @@ def save(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> 
     )
     for sink, seq in cut.delivered.items():
         delivered(connection, sink, seq)
+    if cut.replayed:
+        remove(connection, cut.replayed)
     if cut.dead_letters:
-        bury(connection, cut.dead_letters)
+        bury(connection, cut.dead_letters, cut.bounds)
     _add_ids(connection, cut)
     _forget_old(connection, tails)
 

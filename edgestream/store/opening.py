@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, EXIT_PERMISSION, StoreError
+from edgestream.store import letters, tables
 from edgestream.store.private import private
-from edgestream.store.tables import SCHEMA
 
-FORMAT = 2
+FORMAT = 3
 CHECK_SECONDS = 5.0
 """A check that takes longer is broken off: what it has not seen is found when it is read."""
 _STEPS = 10_000
@@ -163,7 +163,7 @@ def _meta(connection: sqlite3.Connection, name: str) -> str | None:
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
-    for statement in SCHEMA.split(";\n"):
+    for statement in (tables.SCHEMA + letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
 
@@ -210,5 +210,5 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.executemany("INSERT INTO heads VALUES (?, ?)", list(heads.items()))
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: letters.widen}
 """Format → what brings a file from it to the next one."""

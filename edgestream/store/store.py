@@ -12,11 +12,12 @@ from typing import Any
 
 from edgestream.batch import Batch
 from edgestream.errors import EXIT_PERMISSION, StoreError
-from edgestream.store import checkpoints, tables
+from edgestream.store import checkpoints, letters, tables
 from edgestream.store.checkpoints import Resume
+from edgestream.store.letters import Bounds, DeadLetter, Held, Wanted
 from edgestream.store.lock import Lock
 from edgestream.store.spool import Budget, Spool, Waiting
-from edgestream.store.tables import Cut, DeadLetter, JournalRow
+from edgestream.store.tables import Cut, JournalRow
 from edgestream.store.tail import Tails
 from edgestream.store.thread import StoreThread
 
@@ -184,9 +185,23 @@ class Store:
 
         return await self._running.submit(work)
 
-    def bury(self, letters: Sequence[DeadLetter]) -> asyncio.Future[None]:
+    def bury(self, made: Sequence[DeadLetter], bounds: Bounds) -> asyncio.Future[None]:
         """Write dead letters outside a checkpoint."""
-        return self._running.submit(functools.partial(tables.bury, letters=letters))
+        work = functools.partial(letters.bury, letters=made, bounds=bounds)
+        return self._running.submit(work)
+
+    async def held(self) -> Held:
+        """How many dead letters there are."""
+        return await self._running.submit(letters.held_in)
+
+    async def dead_letters(self, wanted: Wanted, limit: int = -1) -> list[DeadLetter]:
+        """The dead letters that are wanted, oldest first."""
+        work = functools.partial(letters.find, wanted=wanted, limit=limit)
+        return await self._running.submit(work)
+
+    async def drop_letters(self, wanted: Wanted) -> int:
+        """Take dead letters out for good; gives how many."""
+        return await self._running.submit(functools.partial(letters.drop, wanted=wanted))
 
     async def close(self) -> None:
         """Commit what is pending, close, and give the lock back."""

@@ -16,6 +16,7 @@ from edgestream.batch import Batch
 from edgestream.component import State
 from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
+from edgestream.store.letters import Bounds, DeadLetter
 from edgestream.store.spool import TABLES, Budget
 from edgestream.store.tail import Tails
 
@@ -38,14 +39,10 @@ CREATE TABLE IF NOT EXISTS outbox(
 CREATE TABLE IF NOT EXISTS event_ids(
   source TEXT NOT NULL, epoch INTEGER NOT NULL, newest INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY(source, epoch));
-CREATE TABLE IF NOT EXISTS dead_letters(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, step TEXT NOT NULL,
-  stage TEXT NOT NULL, position TEXT NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL);
 """
     + TABLES
 )
 
-MAX_DEAD_LETTERS = 100_000
 MOST_RAW = 1 << 30
 """A journalled block unpacks to no more."""
 _COMPRESS_FROM = 1024
@@ -63,23 +60,11 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A payload or row that can never be processed: its bytes, where it was, and why."""
-
-    at: int
-    step: str
-    stage: str
-    position: str
-    reason: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Cut:
     """A checkpoint: everything that must be true at one moment between two micro-batches.
 
     ``outbox`` are rows on their way to sinks, ``spooled`` those that have to wait, within
-    ``budgets``.
+    ``budgets``. ``replayed`` are the numbers of dead letters whose outcome is in it; they go.
     """
 
     epoch: int
@@ -90,6 +75,8 @@ class Cut:
     outbox: Sequence[tuple[str, int, Batch]] = ()
     delivered: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Sequence[DeadLetter] = ()
+    replayed: Sequence[int] = ()
+    bounds: Bounds = field(default_factory=Bounds)
     topology: str = ""
     ids: Mapping[str, Chunk] = field(default_factory=dict)
     spooled: Sequence[tuple[str, int, Batch]] = ()
@@ -138,18 +125,6 @@ def waiting(
         (sink, after, limit),
     )
     return [(seq, decode_batch(data)) for seq, data in rows]
-
-
-def bury(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
-    """Write dead letters; the oldest go beyond the bound."""
-    connection.executemany(
-        "INSERT INTO dead_letters(at, step, stage, position, reason, data) VALUES (?,?,?,?,?,?)",
-        [(d.at, d.step, d.stage, d.position, d.reason, d.data) for d in letters],
-    )
-    connection.execute(
-        "DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - ?",
-        (MAX_DEAD_LETTERS,),
-    )
 
 
 def crashed(connection: sqlite3.Connection, place: str, at: int, closely: int) -> int:

@@ -126,5 +126,8 @@ def test_a_token_holds_both_cursors_and_never_falls(pairs: list[tuple[int, int]]
 
 def test_batches_of_one_shape_go_together_in_their_order() -> None:
     other = windows(5).with_columns(x=[1.0])
-    got = together([windows(1), windows(2, 3), other, windows(4), windows(6, keys=())])
-    assert [starts(batch) for batch in got] == [[1, 2, 3], [5], [4], [6]]
+    batches = [windows(1), windows(2, 3), other, windows(4), windows(6, keys=())]
+    got = together([*enumerate(batches, 7)])
+    assert [starts(joined.batch) for joined in got] == [[1, 2, 3], [5], [4], [6]]
+    assert [got[0].place(row) for row in range(3)] == [(7, 0), (8, 0), (8, 1)]
+    assert got[2].place(0) == (10, 0)

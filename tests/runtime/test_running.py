@@ -155,7 +155,7 @@ async def test_bad_payloads_become_dead_letters_and_their_neighbours_go_on(tmp_p
     wire, table = Wire([block]), Table()
     async with running(pipeline(wire, Memory(table)), tmp_path) as made:
         await until(lambda: len(table.rows) == 2)
-        assert made.task.dead_letters == 3
+        assert made.task.letters.count == 3
     letters = (
         sqlite3.connect(tmp_path / "test.db")
         .execute("SELECT step, stage, position, reason, data FROM dead_letters ORDER BY position")
@@ -163,7 +163,11 @@ async def test_bad_payloads_become_dead_letters_and_their_neighbours_go_on(tmp_p
     )
     assert [json.loads(letter[2])["row"] for letter in letters] == [1, 3, 4]
     assert [bytes(letter[4]) for letter in letters] == [block[1], block[3], block[4]]
-    assert letters[1][:2] == ("source", "decode")
+    assert [letter[:2] for letter in letters] == [
+        ("source", "decode"),
+        ("source", "time"),
+        ("source", "decode"),
+    ]
     assert letters[1][3] == "the time column 't' is missing"
 
 
@@ -215,15 +219,17 @@ async def test_rejected_rows_can_be_a_stream(tmp_path: Path) -> None:
     )
     async with running(spec, tmp_path) as made:
         await until(lambda: bool(table.rows) and bool(refused.rows))
-        assert made.task.dead_letters == 0
+        assert made.task.letters.count == 0
     assert refused.rows[0]["payload"] == "nonsense"
 
 
 async def test_an_operator_that_fails_stops_the_pipeline_and_loses_nothing(tmp_path: Path) -> None:
     wire, table = Wire([[message("a", 1)], [message("x", 2)]]), Table()
     made = Running(pipeline(wire, Memory(table), Tally(fail_on="x")), tmp_path, SystemClock())
-    with pytest.raises(RuntimeError, match="cannot count x"):
+    with pytest.raises(RuntimeError, match="cannot count x") as caught:
         await asyncio.wait_for(made.run(), 10)
+    assert "step steps.0 (tally) failed on a batch of 1 rows" in caught.value.__notes__[0]
+    assert "it keeps state" in made.message
     assert made.state == "failed"
     wire.blocks += [[message("a", 100)]]
     async with running(pipeline(wire, Memory(table), Tally()), tmp_path):

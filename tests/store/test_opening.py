@@ -12,6 +12,7 @@ import pytest
 from edgestream.component import State
 from edgestream.errors import StoreError
 from edgestream.store import opening
+from edgestream.store.letters import Wanted, readable
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, JournalRow
 
@@ -131,6 +132,9 @@ CREATE TABLE dead_letters(
 INSERT INTO checkpoints VALUES (7, 5, '{"positions": {"source": {"seq": 3}}, "meta":
   {"outbox": {"sink": 9}}}');
 INSERT INTO journal VALUES (4, 'source', 1, 2, 0, x'41');
+INSERT INTO dead_letters(at, step, stage, position, reason, data) VALUES
+  (5, 'source', 'decode', '{"seq": 1, "row": 2}', 'not JSON', x'ff'),
+  (6, 'sink', 'write', '{}', 'too large', CAST('{"device": "a"}' AS BLOB));
 """
 
 
@@ -144,10 +148,15 @@ async def test_a_file_of_format_1_is_brought_up_and_goes_on(tmp_path: Path) -> N
     state = State(1, {}, {"n": np.arange(3)})
     await store.save(Cut(8, 6, {"source": {"seq": 4}}, {"outbox": {"sink": 10}}, {"step": state}))
     assert (await store.load()).generation == 8
+    payload, row = await store.dead_letters(Wanted())
+    assert (payload.id, payload.form, payload.attempts, payload.data) == (1, "payload", 1, b"\xff")
+    assert (row.form, row.received, readable(row)) == ("text", 0, '{"device": "a"}')
+    held = await store.held()
+    assert (held.rows, held.bytes, held.dropped) == (2, payload.size + row.size, 0)
     await store.close()
 
 
-@pytest.mark.parametrize("version", ["3", "0", "x"])
+@pytest.mark.parametrize("version", ["4", "0", "x"])
 async def test_another_format_is_refused_with_78(tmp_path: Path, version: str) -> None:
     path = await made(tmp_path, clean=True)
     with contextlib.closing(sqlite3.connect(path)) as other:

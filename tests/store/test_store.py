@@ -15,10 +15,11 @@ import pytest
 from edgestream.batch import from_rows
 from edgestream.component import State
 from edgestream.errors import StoreLocked
-from edgestream.store import tables, tail
+from edgestream.store import tail
+from edgestream.store.letters import DeadLetter
 from edgestream.store.lock import Lock
 from edgestream.store.store import Store, state_dir
-from edgestream.store.tables import Cut, DeadLetter, JournalRow
+from edgestream.store.tables import Cut, JournalRow
 from edgestream.store.thread import StoreThread
 
 SECOND = 1_000_000_000
@@ -133,13 +134,6 @@ asyncio.run(Store.open(Path({str(tmp_path)!r}), "weather"))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     await (await Store.open(tmp_path, "weather")).close()
-
-
-async def test_dead_letters_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_DEAD_LETTERS", 3)
-    await store.bury([DeadLetter(n, "s", "decode", "{}", "bad", b"%d" % n) for n in range(5)])
-    kept = sqlite3.connect(store.path).execute("SELECT data FROM dead_letters").fetchall()
-    assert kept == [(b"2",), (b"3",), (b"4",)]
 
 
 def test_where_state_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edgestream.config.values import nanos
 from edgestream.errors import ConfigError, EdgestreamError
 from edgestream.scenario import Letter, Row, Scenario
 from edgestream.spec import PipelineSpec
-from edgestream.store.tables import DeadLetter
+from edgestream.store.letters import DeadLetter, readable
 from edgestream.testing.scenarios.cells import Cells
 from edgestream.testing.scenarios.check import named
 from edgestream.testing.scenarios.compare import Difference, compare, matched
@@ -107,16 +107,12 @@ def _is(expected: Letter, got: DeadLetter) -> bool:
     return (
         expected.reason in got.reason
         and expected.source in ("", got.step)
-        and expected.payload in (None, _text(got))
+        and expected.payload in (None, readable(got))
     )
 
 
 def _row(letter: DeadLetter) -> Row:
-    return {"source": letter.step, "reason": letter.reason, "payload": _text(letter)}
-
-
-def _text(letter: DeadLetter) -> str:
-    return letter.data.decode("utf-8", "backslashreplace")
+    return {"source": letter.step, "reason": letter.reason, "payload": readable(letter)}
 
 
 def _hint(scenario: Scenario, found: Sequence[Difference]) -> str:

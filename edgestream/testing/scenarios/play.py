@@ -24,7 +24,7 @@ from edgestream.runtime.inbox import Item
 from edgestream.saved import snapshot
 from edgestream.scenario import ONLY, Given, Row, Scenario
 from edgestream.spec import PipelineSpec
-from edgestream.store.tables import DeadLetter
+from edgestream.store.letters import DeadLetter
 from edgestream.testing.scenarios.give import give
 from edgestream.testing.scenarios.outages import next_end, sinks_of
 
@@ -162,6 +162,7 @@ class _Stage:
         return Flow(build(self._spec, Json(), self._allowed))
 
     def _take(self, arrived: Arrived, now: int) -> None:
+        self._letters += self._flow.letters(self._began + now)
         for sink, batch in arrived:
             self._sinks[sink].take(batch, now)
 

@@ -1,0 +1,58 @@
+"""The dead letters of a running pipeline: counted, and kept until a checkpoint takes them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from edgestream.config.values import nbytes
+from edgestream.spec import DeadLetters
+from edgestream.store.letters import Bounds, DeadLetter, Held
+from edgestream.store.store import Store
+
+ENOUGH = 1_000
+"""So many dead letters make a checkpoint due."""
+
+
+class LetterBox:
+    """What was made since the start, and what is in the state file."""
+
+    def __init__(self, limits: DeadLetters, store: Store) -> None:
+        """Empty."""
+        self.count = 0
+        self.by: Counter[tuple[str, str]] = Counter()
+        """How many of each step and stage."""
+        self.last: DeadLetter | None = None
+        self.held = Held(0, 0, 0)
+        self.bounds = Bounds(limits.max_rows, int(nbytes(limits.max_bytes)))
+        self._store = store
+        self._waiting: list[DeadLetter] = []
+
+    def __len__(self) -> int:
+        """How many are not yet on their way to the state file."""
+        return len(self._waiting)
+
+    def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Count letters, which the next checkpoint takes."""
+        self._count(letters)
+        self._waiting += letters
+
+    def take(self) -> list[DeadLetter]:
+        """Those that wait; they are the caller's now."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Count letters and write them outside a checkpoint; done when they are on disk."""
+        self._count(letters)
+        await self._store.bury(letters, self.bounds)
+        await self.look()
+
+    async def look(self) -> None:
+        """See how many are in the state file."""
+        self.held = await self._store.held()
+
+    def _count(self, letters: Sequence[DeadLetter]) -> None:
+        self.count += len(letters)
+        self.by.update((letter.step, letter.stage) for letter in letters)
+        self.last = letters[-1] if letters else self.last
