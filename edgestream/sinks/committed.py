@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgestream.component import Token
@@ -34,7 +34,7 @@ class Committed:
             saved = json.loads(self.path.read_bytes())
             self.size = int(saved["size"])
             self.tokens = {
-                name: Token(str(token["store"]), int(token["seq"]))
+                name: Token(str(token["store"]), int(token["seq"]), int(token.get("epoch", 0)))
                 for name, token in saved["tokens"].items()
             }
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class Committed:
 
     def write(self) -> None:
         """Replace the file, so that either the old or the new one is there after a power cut."""
-        tokens = {name: {"store": t.store, "seq": t.seq} for name, t in self.tokens.items()}
+        tokens = {name: asdict(token) for name, token in self.tokens.items()}
         text = json.dumps({"size": self.size, "tokens": tokens}).encode()
         new = Path(f"{self.path}.new")
         try:

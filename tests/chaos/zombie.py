@@ -38,7 +38,7 @@ name: zombie
 checkpoint: 1s
 source:
   mqtt: {{url: "{url}", topics: [t], qos: 1, keep_alive: 5s}}
-  time: {{field: ts, unit: ms, delay: 1s, idle: 2s}}
+  time: {{field: ts, unit: ms, delay: 500ms, idle: 1s}}
 {steps}
 sink:
   {sink}
@@ -99,16 +99,16 @@ def freeze(folder: Path, sink: str, steps: str, table: Table, laps: int) -> Repo
             publisher = Publisher(broker.port)
             publisher.start()
             for lap in range(1, laps + 1):
-                time.sleep(1.5)
+                time.sleep(0.8)
                 old = workers[-1]
                 old.process.signal(signal.SIGSTOP)
                 shutil.copytree(folder / f"w{lap - 1}" / "state", folder / f"w{lap}" / "state")
                 workers.append(_worker(folder, lap, path))
                 workers[-1].start()
-                time.sleep(0.7)
+                time.sleep(0.4)
                 old.process.signal(signal.SIGCONT)
                 codes.append(_ended(old))
-            time.sleep(1)
+            time.sleep(0.5)
             publisher.done.set()
             publisher.join(30)
             found = _settled(table, publisher.sent)
@@ -138,7 +138,7 @@ def _ended(worker: Worker) -> int | None:
 def _settled(table: Table, sent: int) -> Counts:
     """What is in the sink once nothing moves."""
     found, quiet, deadline = table(), 0, time.monotonic() + 60
-    while quiet < (6 if found.different >= sent else 20) and time.monotonic() < deadline:
+    while quiet < (4 if found.different >= sent else 20) and time.monotonic() < deadline:
         time.sleep(0.25)
         before, found = found, table()
         quiet = quiet + 1 if found == before else 0

@@ -187,7 +187,7 @@ async def test_each_flush_ends_a_gzip_member(tmp_path):
         assert numbers(path) == list(range(1, seq + 1))
         assert json.loads((tmp_path / "out.ndjson.gz.commit").read_text()) == {
             "size": path.stat().st_size,
-            "tokens": {context().id: {"store": "s", "seq": seq}},
+            "tokens": {context().id: {"store": "s", "seq": seq, "epoch": 0}},
         }
     await sink.close()
 

@@ -1,4 +1,7 @@
-"""The worker is killed under requests; senders send again what was not answered, with its key."""
+"""The worker is killed under requests; senders send again what was not answered, with its key.
+
+With ``durability: process``, which must be enough where only the process dies.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from tests.servers.worker import Worker
 
 PIPELINE = """
 name: killed
+durability: process
 source:
   http: {{listen: "127.0.0.1:{port}"}}
 sink:
   sqlite: {{path: "{path}", table: rows, mode: append}}
 """
-SENDERS, EACH, KILLS = 4, 80, 2
+SENDERS, EACH, KILLS = 3, 50, 2
 
 
 class Sender(threading.Thread):
@@ -64,7 +68,7 @@ def test_nothing_answered_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> 
         for sender in senders:
             sender.start()
         for _ in range(KILLS):
-            time.sleep(0.25)
+            time.sleep(0.2)
             worker.process.kill()
             worker.start(lambda: accepts(port))
         for sender in senders:
