@@ -21,6 +21,7 @@ from edgestream.graph import build
 from edgestream.read import read_text
 from edgestream.runtime.running import Running
 from edgestream.spec import PipelineSpec
+from tests.cli.run import Cli
 from tests.runtime.parts import Memory, Table, Wire
 from tests.runtime.test_running import crash, message, pipeline, running, until
 from tests.servers.mosquitto import Mosquitto
@@ -74,6 +75,31 @@ sink: stdout
     with pytest.raises(ConfigError, match=r"source\.event_id.*devise") as told:
         build(read_text(text, "x.yaml"), Json())
     assert "did you mean 'device'" in str(told.value)
+
+
+TESTED = """
+name: tested
+source: {file: a.ndjson, event_id: {by: id, within: 1h}}
+sink: stdout
+tests:
+  - name: what comes twice is dropped, over restarts too
+    given:
+      - {at: 1s, rows: [{id: a}, {id: b}, {id: a}]}
+      - {at: 20s, rows: [{id: b}, {id: c}]}
+      - {at: 40s, rows: [{id: a}, {id: c}, {id: d}]}
+      - {at: 2h, rows: [{id: a}]}
+    restart_at: [10s, 30s]
+    expect: {sink: [{id: a}, {id: b}, {id: c}, {id: d}, {id: a}]}
+"""
+
+
+def test_the_tests_of_a_pipeline_know_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tested.yaml"
+    path.write_text(TESTED)
+    ran = Cli(capsys)("test", path)
+    assert ran.code == 0, ran.out + ran.err
 
 
 PIPELINE = """

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from edgestream import Sqlite, count
 from edgestream.clock import SystemClock
 from edgestream.component import Operator, Sink
 from edgestream.errors import StoreError
+from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.operators.window import Window
 from edgestream.runtime.recovery import Choice
@@ -91,6 +93,20 @@ async def test_windows_are_exact_after_going_back(tmp_path: Path, generations: i
         ("1970-01-01T00:00:00Z", 3),
         ("1970-01-01T00:00:10Z", 3),
     ]
+
+
+async def test_events_since_an_older_checkpoint_are_not_taken_for_repeated(tmp_path: Path) -> None:
+    wire, table = Wire(), Table()
+    made = spec(wire, MemoryUpsert(table))
+    source = replace(made.sources["source"], event_id=EventId(("t",)))
+    made = replace(made, sources={"source": source})
+    await fed(made, wire, tmp_path, 1, 2, 3)
+    damage(tmp_path, 2)
+    before = len(table.rows)
+    wire.blocks, wire.next = [[message("a", t) for t in (1, 2, 3, 4)]], 0
+    await run(made, tmp_path, lambda running: 4 in [row["t"] for row in table.rows])
+    again = [row["t"] for row in table.rows[before:]]
+    assert again == [2, 3, 4], "those after the checkpoint from the journal, the new one, no other"
 
 
 async def test_rows_that_could_be_there_twice_are_refused_with_the_choices(

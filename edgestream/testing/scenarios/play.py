@@ -121,8 +121,10 @@ class _Stage:
             for name, state in snapshot(self._flow.graph).items()
         }
         watermarks = json.loads(json.dumps(self._flow.watermarks()))
+        ids = {name: [chunk.data] for name, chunk in self._flow.ids().items()}
         self._flow = self._fresh()
         self._flow.restore(states, watermarks)
+        self._flow.recall(ids, anew=True)
 
     def end(self) -> None:
         """All sources end."""
