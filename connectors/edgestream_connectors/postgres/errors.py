@@ -85,6 +85,16 @@ def explained(place: str) -> Iterator[None]:
         raise es.Disconnected(f"{place}: the connection broke ({error})") from error
 
 
+@contextmanager
+def answering(place: str) -> Iterator[None]:
+    """Around the login only: what the driver makes of a server that is none."""
+    try:
+        yield
+    except (AttributeError, LookupError, UnicodeDecodeError) as error:
+        words = "what came is no answer of PostgreSQL; is another server at this address?"
+        raise es.Disconnected(f"{place}: {words} ({str(error)[:100]})") from error
+
+
 def _explained(place: str, error: Exception, state: str) -> es.Disconnected | es.Fatal:
     again = _AGAIN.get(state) or _AGAIN.get(state[:2])
     if getattr(error, "schema_name", None) == "pg_catalog":

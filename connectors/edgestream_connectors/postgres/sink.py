@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import edgestream as es
 from edgestream_connectors.postgres.columns import quote, usable
-from edgestream_connectors.postgres.errors import explained
+from edgestream_connectors.postgres.errors import answering, explained
 from edgestream_connectors.postgres.session import Session
 from edgestream_connectors.postgres.table import Table
 
@@ -105,18 +105,19 @@ class Postgres(es.Sink):
         self._step = ctx.id
         password = self.password.reveal() if isinstance(self.password, es.Secret) else None
         with explained(self._place()):
-            connection = await asyncpg.connect(
-                self.url,
-                password=password,
-                timeout=10,
-                command_timeout=es.nanos(self.timeout).seconds,
-                server_settings={
-                    "application_name": f"edgestream {ctx.id}"[:63],
-                    # A frozen worker may not keep its rows locked for the one that took over.
-                    "idle_in_transaction_session_timeout": "60s",
-                    "timezone": "UTC",
-                },
-            )
+            with answering(self._place()):
+                connection = await asyncpg.connect(
+                    self.url,
+                    password=password,
+                    timeout=10,
+                    command_timeout=es.nanos(self.timeout).seconds,
+                    server_settings={
+                        "application_name": f"edgestream {ctx.id}"[:63],
+                        # A frozen worker may not keep its rows locked for the one that took over.
+                        "idle_in_transaction_session_timeout": "60s",
+                        "timezone": "UTC",
+                    },
+                )
             table = Table(self.schema, self.table, self.max_columns)
             self._session = Session(connection, table, ctx.log)
             await self._session.prepare()

@@ -63,6 +63,9 @@ def explained(place: str) -> Iterator[None]:
     except (exceptions.RedisError, OSError) as error:
         words = "no connection; is Redis running there?"
         raise es.Disconnected(f"{place}: {words} ({error})") from error
+    except (ValueError, RecursionError) as error:  # what the driver makes of a broken answer
+        words = "what came is no answer of Redis; is another server at this address?"
+        raise es.Disconnected(f"{place}: {words} ({str(error)[:100]})") from error
 
 
 def _answer(place: str, name: str, error: Exception) -> es.ComponentError:
