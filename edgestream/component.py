@@ -156,6 +156,8 @@ class Component(ABC):
     """What sources, operators, sinks and codecs have in common."""
 
     about: ClassVar[About]
+    migrations: ClassVar[Mapping[int, Callable[[State], State]]] = {}
+    """Version of saved state → what makes a newer one of it; `restore` gets the newest."""
 
     def __post_init__(self) -> None:
         """Convert what was given to what the annotations say, then `check`."""

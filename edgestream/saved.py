@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edgestream.component import State
+from edgestream.component import Codec, Operator, State
 from edgestream.errors import ConfigError, Problem
 from edgestream.graph import Graph, Node
 from edgestream.window.fronts import Fronts
@@ -72,6 +72,7 @@ def fates(graph: Graph, states: Mapping[str, State], accept: Collection[str] = (
 def _give(node: Node, state: State, graph: Graph, *, trial: bool) -> tuple[Problem, ...]:
     """Restore a step; why it does not fit. After a ``trial`` that fails it is as it was."""
     try:
+        state = migrated(node.operator, state)
         if trial:
             copy.deepcopy(node.operator).restore(state)
         node.operator.restore(state)
@@ -79,6 +80,16 @@ def _give(node: Node, state: State, graph: Graph, *, trial: bool) -> tuple[Probl
         path = graph.spec.path(node.id)
         return tuple(Problem(p.message, (*path, *p.path), FRESH) for p in error.problems)
     return ()
+
+
+def migrated(component: Operator | Codec, state: State) -> State:
+    """State of an older version in the form of the present one, step by step."""
+    while (migrate := component.migrations.get(state.version)) is not None:
+        newer = migrate(state)
+        if newer.version <= state.version:
+            raise ConfigError(f"the migration of state {state.version} leads nowhere")
+        state = newer
+    return state
 
 
 def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] = ()) -> list[Fate]:
@@ -93,7 +104,8 @@ def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] =
         raise ConfigError(problems)
     for name, entry in _codecs(graph).items():
         if name in states:
-            graph.entries[entry].codec.restore(states[name])
+            codec = graph.entries[entry].codec
+            codec.restore(migrated(codec, states[name]))
     for name, fronts in _times(graph).items():
         if name in states:
             fronts.load(states[name])

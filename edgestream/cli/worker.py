@@ -156,11 +156,16 @@ def move_aside(folder: Path, names: Sequence[str]) -> None:
         for name in kept:
             locks.callback(Lock(folder / f"{name}.lock").release)
         for name in kept:
-            aside = _unused(folder, f"{name}.old")
-            for suffix in (".db", ".db-wal", ".db-shm"):
-                path = folder / f"{name}{suffix}"
-                if path.exists():
-                    path.rename(folder / f"{aside}{suffix}")
+            rename_aside(folder, name)
+
+
+def rename_aside(folder: Path, name: str) -> None:
+    """Rename the state file of a pipeline whose lock is held; nothing is deleted."""
+    aside = _unused(folder, f"{name}.old")
+    for suffix in (".db", ".db-wal", ".db-shm"):
+        path = folder / f"{name}{suffix}"
+        if path.exists():
+            path.rename(folder / f"{aside}{suffix}")
 
 
 def _unused(folder: Path, name: str) -> str:

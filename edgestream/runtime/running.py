@@ -168,6 +168,9 @@ class Running:
             stopping.cancel()
             ticking.cancel()
             await self._finish_writing(children, writing)
+            if self.delivery != "best_effort":
+                for name, writer in self.writers.items():
+                    await store.delivered(name, writer.lanes.live.sent)
             for writer in self.writers.values():
                 writer.drops.tell(last=True)
             news.tell(last=True)
