@@ -69,8 +69,14 @@ def _away(writer: Writer, grace: Grace) -> bool:
 
 
 async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they have closed what they hold; not for ever."""
+    """Cancel tasks and wait until they have closed what they hold; not for ever.
+
+    What they fail with on the way out concerns nobody any more.
+    """
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=CLOSING)
+        done, _ = await asyncio.wait(tasks, timeout=CLOSING)
+        for task in done:
+            if not task.cancelled():
+                task.exception()

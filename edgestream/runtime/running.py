@@ -167,10 +167,7 @@ class Running:
             self.saved = True
             stopping.cancel()
             ticking.cancel()
-            await self._finish_writing(children, writing)
-            if self.delivery != "best_effort":
-                for name, writer in self.writers.items():
-                    await store.delivered(name, writer.lanes.live.sent)
+            await self._finish_writing(store, children, writing)
             for writer in self.writers.values():
                 writer.drops.tell(last=True)
             news.tell(last=True)
@@ -262,7 +259,9 @@ class Running:
         await ended(self._reading)
         task.stop()
 
-    async def _finish_writing(self, children: _Children, writing: list[asyncio.Task[None]]) -> None:
+    async def _finish_writing(
+        self, store: Store, children: _Children, writing: list[asyncio.Task[None]]
+    ) -> None:
         for writer in self.writers.values():
             writer.finish()
         everything = asyncio.gather(*writing)
@@ -274,6 +273,9 @@ class Running:
         await written(list(self.writers.values()), writing, self.grace, durable=durable)
         everything.cancel()
         await ended(writing)
+        if durable:
+            for name, writer in self.writers.items():
+                await store.delivered(name, writer.lanes.live.sent)
         waiting = [name for name, writer in self.writers.items() if writer.lanes.pending]
         if waiting:
             fate = "wait in the state file" if durable else "are lost: delivery is best_effort"
