@@ -240,11 +240,11 @@ class Task:
             await self._store.room()
             self._held = False
         for writer in self._writers.values():
-            if writer.full:
-                self._checkpoint_when_due()
+            while writer.full:
                 self._held = True
+                self._checkpoint_when_due()  # what was made goes on to the other sinks
                 await writer.room()
-                self._held = False
+            self._held = False
 
     async def refuse_rows(
         self, sink: str, batch: Batch, reasons: Mapping[int, str], places: Places

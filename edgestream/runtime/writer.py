@@ -32,7 +32,7 @@ from edgestream.store.store import Store
 
 GATHER = 0.1
 """Seconds between the flushes of best effort."""
-LOOK = 1.0
+LOOK = 0.2
 """Seconds between looks at the disk and the clock while rows wait for room."""
 
 T = TypeVar("T")
@@ -178,13 +178,12 @@ class Writer:
         return waiting.size > limit or 0 < self.budget.max_age < age
 
     async def room(self) -> None:
-        """Wait while the sink is `full`."""
-        while self.full:
-            self._room.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), LOOK)
-            if self.lanes.waiting.short:
-                self.note(await self._store.forward(self.name, 0, self.budget))
+        """Wait until the sink may be less `full`, or for `LOOK`."""
+        self._room.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._room.wait(), LOOK)
+        if self.lanes.waiting.short:
+            self.note(await self._store.forward(self.name, 0, self.budget))
 
     def release(self) -> None:
         """Hold nobody back any more: the pipeline is stopping."""
