@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Find every problem of pipeline files without running them.",
     "components": "List sources, operators, sinks and codecs, or show one.",
     "demo": "See it work: a broker, simulated sensors, windows, SQLite and a live page.",
+    "dlq": "Look at dead letters, send them again, or drop them.",
     "doctor": "Look at this machine: packages, clock, disk, state folder, brokers.",
     "new": "Write a pipeline file to start from.",
     "plan": "Show a pipeline's graph and what each source-sink pair guarantees.",

@@ -8,6 +8,8 @@ through on trial: if that is good, it closes.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -113,6 +115,8 @@ class Breakers:
         """None yet: most steps never see a bad row."""
         self._limits = limits
         self._clock = clock
+        self.paused = ""
+        """Why nothing is processed now."""
         self._made: dict[str, Breaker] = {}
         self._seen: Counter[str] = Counter()
 
@@ -124,6 +128,26 @@ class Breakers:
     def made(self) -> Mapping[str, Breaker]:
         """All that ever saw a bad row."""
         return self._made
+
+    async def wait(self, graph: Graph, ready: asyncio.Event, log: logging.Logger) -> None:
+        """Wait a moment while some are open; raises `Fatal` where the pipeline shall not wait."""
+        opened = self.opened
+        why = "; ".join(breaker.why for breaker in opened.values())
+        when = self._limits.when_exceeded
+        ends = all(entry.component.total() is not None for entry in graph.entries.values())
+        if when == "stop" or (when == "auto" and ends):
+            raise Fatal(why, EXIT_DATA)
+        if why != self.paused:
+            log.error("%s; paused", why)
+        self.paused = why
+        ready.clear()
+        await ready.wait()
+        for breaker in opened.values():
+            if breaker.until <= self._clock.monotonic():
+                breaker.again()
+        if not self.opened:
+            self.paused = ""
+            log.warning("going on with one block on trial")
 
     def payloads(self, source: str, count: int, rejected: Mapping[int, str]) -> None:
         """What a source gave, and which of it could not be read."""

@@ -26,11 +26,21 @@ class Read:
     untimed: frozenset[int] = frozenset()
 
 
-def read(entry: Entry, data: Payloads | Batch, received: int | NDArray[np.int64]) -> Read:
+def read(
+    entry: Entry,
+    data: Payloads | Batch,
+    received: int | NDArray[np.int64],
+    *,
+    again: bool = False,
+) -> Read:
     """Decode a block and give every row its event time.
 
-    ``received`` is the wall clock in ns at which it came, or that of each payload.
+    ``received`` is the wall clock in ns at which it came, or that of each payload. What is read
+    ``again`` is not asked for its ids: they were seen when it came first, and it counted for
+    nothing then.
     """
+    if again:
+        entry = replace(entry, event_id=None, ids={})
     if isinstance(data, Batch):
         return _timed(entry, dict(data.columns), data.times, None, {}, received)
     if "payload" in entry.ids:

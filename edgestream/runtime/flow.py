@@ -46,9 +46,10 @@ class Flow:
         self._maker = Letters(graph.spec)
         self._hurry = Hurry(graph)
 
-    def read(self, item: Item, now: int) -> Read:
-        """Decode an item and give its rows their times."""
-        return read(self.graph.entries[item.source], item.data, received(item, now))
+    def read(self, item: Item, now: int, *, again: bool = False) -> Read:
+        """Decode an item and give its rows their times; ``again``: its ids may be known already."""
+        entry = self.graph.entries[item.source]
+        return read(entry, item.data, received(item, now), again=again)
 
     def push(self, item: Item, got: Read, now: int, monotonic: int) -> Passed:
         """Send what was read through; the watermark follows."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 from edgestream.config.values import nbytes
 from edgestream.spec import DeadLetters
 from edgestream.store.letters import Bounds, DeadLetter, Held
+from edgestream.store.spool import LATE
 from edgestream.store.store import Store
 
+Places: TypeAlias = Mapping[str, int]
 ENOUGH = 1_000
 """So many dead letters make a checkpoint due."""
 
@@ -25,6 +29,11 @@ class LetterBox:
         self.last: DeadLetter | None = None
         self.held = Held(0, 0, 0)
         self.bounds = Bounds(limits.max_rows, int(nbytes(limits.max_bytes)))
+        self.replayed: list[int] = []
+        """The numbers of letters whose outcome the next checkpoint holds."""
+        self.attempts = 0
+        """How often the letters were tried that are sent again now."""
+        self._tries: dict[tuple[str, int], int] = {}
         self._store = store
         self._waiting: list[DeadLetter] = []
 
@@ -36,6 +45,28 @@ class LetterBox:
         """Count letters, which the next checkpoint takes."""
         self._count(letters)
         self._waiting += letters
+
+    def numbered(self, lane: str, number: int) -> None:
+        """Rows of letters that are sent again go to a sink under this number."""
+        if self.attempts:
+            self._tries[lane, number] = self.attempts
+
+    def tried(self, letters: Sequence[DeadLetter], places: Iterable[Places]) -> list[DeadLetter]:
+        """The same letters of a sink's rows with how often each was tried, by its place."""
+        tries = [
+            self._tries.get((letter.step + (LATE if "late" in place else ""), number), 0)
+            for letter, place in zip(letters, places, strict=True)
+            for number in [place.get("late", place.get("seq", 0))]
+        ]
+        return [
+            replace(letter, attempts=count + 1)
+            for letter, count in zip(letters, tries, strict=True)
+        ]
+
+    def take_replayed(self) -> list[int]:
+        """The letters that go with the next checkpoint."""
+        taken, self.replayed = self.replayed, []
+        return taken
 
     def take(self) -> list[DeadLetter]:
         """Those that wait; they are the caller's now."""

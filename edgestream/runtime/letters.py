@@ -49,7 +49,7 @@ class Letters:
                 received=came if isinstance(came, int) else int(came[row]),
                 once=f"{item.source} {json.dumps(position)}" if "seq" in position else None,
             )
-            for row, why in got.rejected.items()
+            for row, why in sorted(got.rejected.items())
         ]
 
     def of_rows(

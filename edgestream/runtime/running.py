@@ -151,10 +151,7 @@ class Running:
             for refresher in _refreshers(self.graph, self._clock, self.log):
                 await refresher.once()
                 children.start(refresher.run(), "refresh")
-            if self.delivery == "best_effort":
-                await store.forget_checkpoints()
-            else:
-                await self._replay(store, task)
+            await self._replay(store, task)
             self._reading = [
                 children.start(reader.run(), f"read {name}")
                 for name, reader in self.readers.items()
@@ -212,7 +209,10 @@ class Running:
         return ctx, status
 
     async def _replay(self, store: Store, task: Task) -> None:
-        """Process again what was journalled and is in no checkpoint."""
+        """Process again what was journalled and is in no checkpoint; best effort has nothing."""
+        if self.delivery == "best_effort":
+            await store.forget_checkpoints()
+            return
         positions = {
             name: int((task.position(name) or {}).get("seq", 0))
             for name, entry in self.graph.entries.items()

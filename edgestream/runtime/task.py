@@ -14,14 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from edgestream.batch import Batch, concat
 from edgestream.clock import SECOND, Clock
 from edgestream.component import Position
 from edgestream.config.values import nanos
-from edgestream.errors import EXIT_DATA, Fatal
 from edgestream.graph import Arrived, Graph
 from edgestream.runtime.blocks import ENOUGH_BYTES, ENOUGH_ROWS, joined, slices
 from edgestream.runtime.breaker import Breakers
@@ -41,6 +40,7 @@ from edgestream.store.tables import Cut
 
 Numbered: TypeAlias = tuple[str, int, Batch]
 """(sink, number in its lane, rows)"""
+Resend: TypeAlias = Callable[[Flow, DeadLetter, int, int], tuple[Arrived, list[DeadLetter]]]
 SOON = SECOND // 10
 """Rows for a sink wait no longer than this for a checkpoint, unless checkpoints are slow."""
 
@@ -63,7 +63,6 @@ class Task:
         self.graph = graph
         self.letters = LetterBox(graph.spec.dead_letters, store)
         self.breakers = Breakers(graph.spec.dead_letters, clock)
-        self.paused = ""
         self.checkpoints = 0
         self._flow = Flow(graph)
         self._log = logging.getLogger(f"edgestream.{graph.spec.name}")
@@ -154,27 +153,30 @@ class Task:
 
     async def _trusted(self) -> bool:
         """Wait while too many rows are bad; False where it is stopped meanwhile."""
-        while opened := self.breakers.opened:
-            self.paused = "; ".join(breaker.why for breaker in opened.values())
+        while self.breakers.opened:
             if self._stop:
                 return False
-            await self.finish()
-            when = self.graph.spec.dead_letters.when_exceeded
-            ends = all(e.component.total() is not None for e in self.graph.entries.values())
-            if when == "stop" or (when == "auto" and ends):
-                raise Fatal(self.paused, EXIT_DATA)
-            if not self._held:
-                self._log.error("%s; paused", self.paused)
+            await self._keep()
             self._held = True
-            self._inbox.ready.clear()
-            await self._inbox.ready.wait()
-            for breaker in opened.values():
-                if breaker.until <= self._clock.monotonic():
-                    breaker.again()
-        if self._held:
-            self._log.warning("going on with one block on trial")
-        self._held, self.paused = False, ""
+            await self.breakers.wait(self.graph, self._inbox.ready, self._log)
+        self._held = False
         return True
+
+    async def _keep(self) -> None:
+        """Have everything on disk that has to be before nothing more is read for long."""
+        if self._durable:
+            await self.finish()
+        elif self.letters:
+            await self._store.bury(self.letters.take(), self.letters.bounds)
+
+    def resend(self, letter: DeadLetter, again: Resend) -> None:
+        """Send a dead letter through again; it goes with the checkpoint that has its outcome."""
+        arrived, letters = again(self._flow, letter, self._clock.wall(), self._clock.monotonic())
+        self.letters.attempts = letter.attempts
+        self.letters.add(letters)
+        self.letters.replayed.append(letter.id)
+        self._changed = True
+        self._route(arrived)
 
     def _finished(self) -> bool:
         idle = len(self._inbox) == 0
@@ -231,6 +233,7 @@ class Task:
 
     def _number(self, sink: str) -> int:
         self._heads[sink] = self._heads.get(sink, 0) + 1
+        self.letters.numbered(sink, self._heads[sink])
         return self._heads[sink]
 
     async def _room(self) -> None:
@@ -252,7 +255,7 @@ class Task:
         """Dead letters for rows that a sink will never take; done when they are on disk."""
         known = places if self._durable else {}
         letters = self._flow.refused(sink, batch, reasons, known, self._clock.wall())
-        await self.letters.bury(letters)
+        await self.letters.bury(self.letters.tried(letters, places.values()))
 
     def _bury(self, letters: list[DeadLetter]) -> None:
         self.breakers.rows(self.graph, letters)
@@ -293,6 +296,7 @@ class Task:
             outbox=live,
             delivered={name: writer.lanes.live.sent for name, writer in self._writers.items()},
             dead_letters=self.letters.take(),
+            replayed=self.letters.take_replayed(),
             bounds=self.letters.bounds,
             topology=self._topology,
             ids=self._flow.ids(),

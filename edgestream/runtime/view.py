@@ -98,7 +98,7 @@ def _dropping(running: Running, status: StepStatus) -> str:
 
 def _trouble(running: Running) -> str:
     """Why nothing is read although it runs: no room on the disk, or too many bad rows."""
-    return running.trouble or (running.task.paused if running.task is not None else "")
+    return running.trouble or (running.task.breakers.paused if running.task is not None else "")
 
 
 def _describe(running: Running) -> dict[str, object]:

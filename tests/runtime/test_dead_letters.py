@@ -175,14 +175,14 @@ async def test_too_many_bad_payloads_pause_reading_and_lose_nothing(
     spec = pipeline(wire, Memory(table), tolerance=0.5, within=10, retry_after="1h")
     async with running(spec, tmp_path) as made:
         view = WorkerView([made], SystemClock())
-        await until(lambda: bool(made.task and made.task.paused))
+        await until(lambda: bool(made.task and made.task.breakers.paused))
         wire.blocks += [*bad[2:], [message("b", 2)]]
         await until(lambda: wire.acknowledged[-1:] == [5])
         await until(lambda: bool(view.ready()))
         (missing,) = view.ready()
         assert re.match(r"test: source: \d+ of the last 10 rows were bad", missing)
         assert view.live() == []
-        assert view.pipelines()["pipelines"][0]["message"] == made.task.paused  # type: ignore[index]
+        assert view.pipelines()["pipelines"][0]["message"] == made.task.breakers.paused  # type: ignore[index]
         letters = made.task.letters.count
         samples = {(s.name, s.labels.get("step")): s.value for s in view.metrics()}
         assert samples["edgestream_breaker_open", "source"] == 1
@@ -203,10 +203,10 @@ async def test_after_the_pause_it_goes_on_by_itself_when_the_rows_are_good(tmp_p
     wire, table = Wire([[b"nonsense"] * 10]), Table()
     spec = pipeline(wire, Memory(table), tolerance=0.5, within=10, retry_after="200ms")
     async with running(spec, tmp_path) as made:
-        await until(lambda: bool(made.task and made.task.paused))
+        await until(lambda: bool(made.task and made.task.breakers.paused))
         wire.blocks += [[message("a", 1)]]
         await until(lambda: len(table.rows) == 1)
-        await until(lambda: made.task.paused == "")
+        await until(lambda: made.task.breakers.paused == "")
         assert WorkerView([made], SystemClock()).ready() == []
 
 
@@ -238,9 +238,9 @@ async def test_a_step_that_fails_on_everything_pauses_the_pipeline(tmp_path: Pat
     wire, table = Wire([[message("x", n)] for n in range(30)]), Table()
     spec = pipeline(wire, Memory(table), Set({"y": "t"}), fussy.using(), within=10)
     async with running(spec, tmp_path) as made:
-        await until(lambda: bool(made.task and made.task.paused))
-        assert made.task.paused.startswith("steps.1: ")
-        assert "no x, please" in made.task.paused
+        await until(lambda: bool(made.task and made.task.breakers.paused))
+        assert made.task.breakers.paused.startswith("steps.1: ")
+        assert "no x, please" in made.task.breakers.paused
 
 
 async def test_a_sink_that_refuses_everything_waits_and_its_rows_are_kept(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ async def test_a_sink_that_refuses_everything_waits_and_its_rows_are_kept(tmp_pa
     async with running(spec, tmp_path) as made:
         await until(lambda: made.writers and made.writers["sink"].status.state == "waiting")
         assert "8 of the last 10 rows were bad" in made.writers["sink"].status.message
-        assert not made.task.paused
+        assert not made.task.breakers.paused
         wire.blocks += [[message("a", 20)]]
         await until(lambda: made.writers["sink"].undelivered > 0)
     assert table.rows == []
