@@ -17,6 +17,7 @@ from pathlib import Path
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, EXIT_PERMISSION, StoreError
 from edgestream.store import letters, tables
 from edgestream.store.private import private
+from edgestream.store.wal import commits_behind
 
 FORMAT = 3
 CHECK_SECONDS = 5.0
@@ -44,6 +45,8 @@ def connect(path: Path, *, power_safe: bool = True) -> sqlite3.Connection:
     """
     _make(path)
     _forget_cached(path)
+    if power_safe:
+        _look_at_log(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         for pragma in _PRAGMAS:
@@ -58,6 +61,23 @@ def connect(path: Path, *, power_safe: bool = True) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _look_at_log(path: Path) -> None:
+    """Refuse a log that is damaged in its middle; raises `StoreError`.
+
+    The connection is one that cannot write: closing another would empty the log.
+    """
+    if not Path(f"{path}-wal").exists():
+        return
+    probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        probe.execute("PRAGMA schema_version").fetchone()
+        behind = commits_behind(path)
+    finally:
+        probe.close()
+    if behind > 1:
+        raise damaged(path, f"its log: {behind} transactions stand behind the damage")
 
 
 def _forget_cached(path: Path) -> None:

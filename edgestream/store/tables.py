@@ -14,6 +14,7 @@ from typing import Any
 
 from edgestream.batch import Batch
 from edgestream.component import State
+from edgestream.errors import StoreError
 from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
 from edgestream.store.letters import Bounds, DeadLetter
@@ -84,26 +85,37 @@ class Cut:
 
 
 def append(connection: sqlite3.Connection, row: JournalRow) -> None:
-    """Write one block."""
+    """Write one block.
+
+    ``codec``: whether it is packed, and above that bit a checksum (crc32) of the bytes stored;
+    earlier versions wrote none.
+    """
     packed = len(row.raw) >= _COMPRESS_FROM
     data = zlib.compress(row.raw, 1) if packed else row.raw
+    codec = zlib.crc32(data) << 1 | packed
     connection.execute(
         "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)",
-        (row.seq, row.source, row.n, row.received, int(packed), data),
+        (row.seq, row.source, row.n, row.received, codec, data),
     )
 
 
 def blocks(connection: sqlite3.Connection, after: int, limit: int = -1) -> list[JournalRow]:
-    """The blocks of all sources after a sequence number, in order."""
+    """The blocks of all sources after a sequence number, in order; `StoreError` where damaged."""
     rows = connection.execute(
         "SELECT seq, source, n, received, codec, data FROM journal WHERE seq > ? "
         "ORDER BY seq LIMIT ?",
         (after, limit),
     )
     return [
-        JournalRow(seq, source, n, received, inflate(data, MOST_RAW) if codec else data)
+        JournalRow(seq, source, n, received, _raw(codec, data))
         for seq, source, n, received, codec, data in rows
     ]
+
+
+def _raw(codec: int, data: bytes) -> bytes:
+    if codec > 1 and zlib.crc32(data) != codec >> 1:
+        raise StoreError("a journalled block is damaged (checksum does not match)")
+    return inflate(data, MOST_RAW) if codec & 1 else data
 
 
 def tails(connection: sqlite3.Connection) -> Tails:

@@ -24,7 +24,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,11 +148,20 @@ class Workload:
         self.truth.cuts[self._epoch] = cut
         epoch, offered = self._epoch, (self._batch, batch)
         future = self._told(store.save(cut), "cut", epoch)
-        future.add_done_callback(lambda _: self._offered.append(offered))
+
+        def saved(done: asyncio.Future[None]) -> None:
+            if done.exception() is None:
+                self._offered.append(offered)
+
+        future.add_done_callback(saved)
         return future
 
     def _told(self, future: asyncio.Future[None], kind: str, number: int) -> asyncio.Future[None]:
-        future.add_done_callback(lambda _: self._disk.mark((kind, number)))
+        def done(finished: asyncio.Future[None]) -> None:
+            if finished.exception() is None:
+                self._disk.mark((kind, number))
+
+        future.add_done_callback(done)
         return future
 
     async def _deliver(self, sink: Sqlite, store: str) -> None:
@@ -172,8 +181,8 @@ def record(seed: int, steps: int = 60) -> Recording:
     workload = Workload(folder, disk, seed)
     pages = PAGES[seed % len(PAGES)]
     try:
-        with _small_logs(pages), disk.around():
-            asyncio.run(_made(folder))
+        with small_logs(pages), disk.around():
+            asyncio.run(made(folder))
             base = {name: (folder / name).read_bytes() for name in (STATE, SINK)}
             disk.log.clear()
             asyncio.run(workload.run(steps))
@@ -185,7 +194,7 @@ def record(seed: int, steps: int = 60) -> Recording:
     return Recording(identity, base, disk.log, workload.truth)
 
 
-async def _made(folder: Path) -> None:
+async def made(folder: Path) -> None:
     """Both files, made and closed: that is where the histories begin."""
     await (await Store.open(folder, Path(STATE).stem)).close()
     sink = Sqlite(path=str(folder / SINK), table="rows", mode="append")
@@ -196,7 +205,7 @@ async def _made(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _small_logs(pages: int) -> Iterator[None]:
+def small_logs(pages: int) -> Iterator[None]:
     """Copy the write-ahead logs into the databases after ``pages`` pages."""
     kept, kept_sink = opening_module._PRAGMAS, sqlite_session._PRAGMAS
     small = f"PRAGMA wal_autocheckpoint={pages}"
@@ -292,6 +301,16 @@ def histories(recording: Recording, count: int, seed: int, folder: Path) -> Coun
             acknowledged[kind] = max(acknowledged[kind], value)
         else:
             images.setdefault(operation.name, Image(None)).follow(operation)
+    return found
+
+
+def acknowledged_up_to(log: Iterable[Operation]) -> dict[str, int]:
+    """The last number of each kind that the program was told of."""
+    found = {"journal": 0, "cut": 0, "sink": 0}
+    for operation in log:
+        if operation.kind == "mark":
+            kind, value = operation.mark
+            found[kind] = max(found[kind], value)
     return found
 
 
