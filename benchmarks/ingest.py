@@ -99,7 +99,7 @@ def measure(load: Load, linger: str, durability: str) -> str:
         f"{load.connections:>5} {load.rows:>6} {count / took:>10,.0f} "
         f"{count * load.rows / took:>10,.0f} {cpu:>10,.0f} {cpu / load.rows:>8.2f} "
         f"{written / load.rows:>8,.0f} {times[count // 2] * 1e3:>8.1f} "
-        f"{times[count * 99 // 100] * 1e3:>8.1f}"
+        f"{times[count * 99 // 100] * 1e3:>8.1f} {after.peak:>8.1f}"
     )
 
 
@@ -109,7 +109,9 @@ def main() -> None:
     parser.add_argument("--linger", default="5ms")
     parser.add_argument("--durability", default="")
     given = parser.parse_args()
-    print("conns   rows requests/s     rows/s µs/request   µs/row    B/row   p50 ms   p99 ms")
+    print(
+        "conns   rows requests/s     rows/s µs/request   µs/row    B/row   p50 ms   p99 ms peak MiB"
+    )
     for load in (
         Load(300, 1, 1),
         Load(6_000, 1, 32),
