@@ -30,6 +30,7 @@ from edgestream.runtime.reader import Reader, sequence_after
 from edgestream.runtime.recovery import Choice, recovered
 from edgestream.runtime.refresh import Refresher
 from edgestream.runtime.status import PipelineState, StepStatus
+from edgestream.runtime.steady import Jumps, SteadyClock, until_set
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
 from edgestream.spec import Delivery, PipelineSpec
@@ -80,6 +81,7 @@ class Running:
         self._reading: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._crashes = 0
+        self.jumps = Jumps(clock, self.log)
         self.grace = Grace()
         self.saved = False
         """Whether the last checkpoint is written, so that nothing is lost by leaving."""
@@ -87,6 +89,8 @@ class Running:
     async def run(self, grace: float = 25.0) -> None:
         """Run to the end; raises the `EdgestreamError` that stopped it."""
         self.grace.seconds = grace
+        if any(entry.time is None for entry in self.graph.entries.values()):
+            await until_set(self._clock, self._stopping, self._notice)
         safe = durability(self.spec) == "power"
         opening = Store.open(self._folder, self.spec.name, self._notice, power_safe=safe)
         store = await _unless(self._stopping, opening)
@@ -107,7 +111,7 @@ class Running:
 
     def _notice(self, trouble: str) -> None:
         self.trouble = trouble
-        self.log.warning("%s", trouble or "the disk has room again; reading goes on")
+        self.log.warning("%s", trouble or "going on")
 
     def stop(self) -> None:
         """Ask for a graceful stop."""
@@ -176,7 +180,10 @@ class Running:
             journal = store if durable and not entry.component.replayable else None
             gathered = self.graph.gathered(name)
             entry.component.unhurried = journal is not None or gathered
-            ctx, status = self._context(name, entry.component)
+            clock = self._clock if entry.time is not None else SteadyClock(self._clock)
+            if isinstance(clock, SteadyClock):
+                clock.not_before(resume.meta.get("watermarks", {}).get(name, [0])[0])
+            ctx, status = self._context(name, entry.component, clock)
             reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
             if durable:
                 reader.still_ours = functools.partial(_still_ours, self.writers)
@@ -184,7 +191,7 @@ class Running:
                 reader.position = resume.positions.get(name)
             self.readers[name] = reader
         for name, exit_ in self.graph.exits.items():
-            ctx, status = self._context(name, exit_.component)
+            ctx, status = self._context(name, exit_.component, self._clock)
             self.writers[name] = Writer(
                 name,
                 exit_.component,
@@ -200,12 +207,12 @@ class Running:
             self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable
         )
 
-    def _context(self, name: str, component: Component) -> tuple[Context, StepStatus]:
+    def _context(self, name: str, component: Component, clock: Clock) -> tuple[Context, StepStatus]:
         status = StepStatus(f"{name} {component.about.name}", self.log)
         # Best effort has no tokens, and nothing that a second worker could spoil.
         epoch = 0 if self.delivery == "best_effort" else self._epoch
         known = self._store, epoch
-        ctx = Context(f"{self.spec.name}.{name}", self.log, self._clock, status.metrics, *known)
+        ctx = Context(f"{self.spec.name}.{name}", self.log, clock, status.metrics, *known)
         return ctx, status
 
     async def _replay(self, store: Store, task: Task) -> None:
@@ -231,6 +238,7 @@ class Running:
         while True:
             await self._clock.sleep(TICK)
             self._inbox.ready.set()
+            self.jumps.look()
             store.settle()
             news.tell()
             for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:

@@ -219,6 +219,7 @@ def _samples(running: Running) -> Iterator[Sample]:
         return Sample(f"edgestream_{name}", kind, text, {"pipeline": pipeline, **labels}, value)
 
     yield sample("up", "gauge", "Whether the pipeline runs.", float(running.state == "running"))
+    yield sample("clock_jumps", "counter", "Times the clock was set.", running.jumps.count)
     for name, entry in running.graph.entries.items():
         yield sample("source_rows", "counter", "Rows read.", entry.rows_out, step=name)
         yield sample(
