@@ -31,6 +31,15 @@ def in_words(error: sqlite3.Error, path: str) -> ComponentError:
     return Fatal(f"{path}: {error}", EXIT_CONFIG)
 
 
+def in_the_data(error: sqlite3.Error) -> bool:
+    """Whether some row may be at fault: another batch could be written by the same statement."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    about_table = ("no such table", "no column named", "has no column")
+    if any(words in str(error) for words in about_table):
+        return False
+    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+
+
 def _cannot_open(path: str) -> Fatal:
     absent = Path(path).is_dir() or not Path(path).parent.is_dir()
     return no_place(path) if absent else forbidden(path)

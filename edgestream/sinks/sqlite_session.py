@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from edgestream.batch import Batch, from_micros
 from edgestream.component import Token
-from edgestream.errors import ComponentError, Disconnected, Fenced, Retry
+from edgestream.errors import ComponentError, Disconnected, Fenced, Rejected, Retry
 from edgestream.sinks.cells import broken_text, good_rows, without_columns
-from edgestream.sinks.sqlite_errors import in_words
+from edgestream.sinks.sqlite_errors import in_the_data, in_words
 from edgestream.sinks.sqlite_table import Mode, Table
 
 _PRAGMAS = (
@@ -94,7 +94,16 @@ class Session:
             plan = table.plan(batch)
             reasons = broken_text(batch.select(plan.columns))
             reasons |= without_columns(batch, plan.unfit)
-            refused = table.write(good_rows(batch, reasons), plan) if plan.columns else {}
+            refused = {}
+            if plan.columns:
+                try:
+                    refused = table.write(good_rows(batch, reasons), plan)
+                except sqlite3.Error as error:
+                    if not in_the_data(error):
+                        raise
+                    # Some row breaks a rule of the table's own: a check or trigger that fails.
+                    words = f"table {self._name} refuses the row: {error}"
+                    raise Rejected(words) from error
             if refused:
                 good = [row for row in range(len(batch)) if row not in reasons]
                 reasons |= {good[row]: why for row, why in refused.items()}
