@@ -279,6 +279,10 @@ class Operator(Component):
         """The columns that leave, given those that enter; `ConfigError` for unknown names."""
         return schema
 
+    def infer_roughly(self, schema: Schema) -> Schema:
+        """The columns that leave, as far as it can be said although `infer` found problems."""
+        return Schema.unknown()
+
     def port_schema(self, port: str, schema: Schema) -> Schema:
         """The columns that leave by a side port."""
         return schema

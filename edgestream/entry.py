@@ -27,6 +27,8 @@ class Entry:
     ids: dict[str, Repeats] = field(default_factory=dict)
     """What came before: ``payload`` by the source's own names, ``row`` by the event id."""
     targets: dict[str, list[str]] = field(default_factory=dict)
+    certain: frozenset[str] = frozenset()
+    """Columns that steps use and that nothing but the source can give."""
     rows_out: int = 0
     rejected: int = 0
 

@@ -305,8 +305,9 @@ def _follow(graph: Graph) -> list[Problem]:
         except ConfigError as error:
             problems += [problem.under(*path) for problem in error.problems]
             if isinstance(receiver, Node):
-                for port in ("", *(f":{port}" for port in receiver.operator.ports)):
-                    schemas[f"{receiver.id}{port}"] = Schema.unknown()
+                schemas[receiver.id] = receiver.operator.infer_roughly(schema)
+                for port in receiver.operator.ports:
+                    schemas[f"{receiver.id}:{port}"] = Schema.unknown()
     return problems
 
 
@@ -314,6 +315,7 @@ def _project(graph: Graph) -> None:
     """Tell each codec the columns that are used, walking from the sinks back to the sources."""
     wanted: dict[str, frozenset[str] | None] = {}
     kinds: dict[str, dict[str, ColumnKind]] = {}
+    certain: dict[str, frozenset[str]] = {}
 
     def want(giver: str, names: frozenset[str] | None) -> None:
         have = wanted.get(giver, frozenset())
@@ -337,8 +339,12 @@ def _project(graph: Graph) -> None:
         demands = {
             name: kind for name, kind in demanded.items() if passing is None or name in passing
         } | {name: kind for name, kind in used.items() if kind != "any"}
+        # What leaves a function may have been made by it, so it need not have come.
+        came = node.operator.passes(certain.get(node.id, frozenset())) or frozenset()
         for given in node.inputs:
             want(given, entering)
             kinds.setdefault(given, {}).update(demands)
+            certain[given] = certain.get(given, frozenset()) | came | frozenset(used)
     for entry in graph.entries.values():
+        entry.certain = certain.get(entry.id, frozenset())
         demand(entry, wanted.get(entry.id, frozenset()), kinds.get(entry.id, {}))

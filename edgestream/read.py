@@ -17,7 +17,7 @@ from edgestream.component import Codec, Kind, Operator
 from edgestream.config.convert import annotation, build, convert
 from edgestream.config.fields import options, written
 from edgestream.config.values import Duration, Size
-from edgestream.config.yaml import Document, load
+from edgestream.config.yaml import Document, load_roughly
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventid import EventId
 from edgestream.eventtime import Time
@@ -58,7 +58,7 @@ _UNREAD = ("?",)
 
 def read_text(text: bytes, file: str, registry: Registry | None = None) -> PipelineSpec:
     """A pipeline from YAML; raises `ConfigError` whose problems carry file, line and column."""
-    document = load(text, file)
+    document = load_roughly(text, file)
     return read_document(document, registry or installed())
 
 
@@ -66,8 +66,8 @@ def read_document(document: Document, registry: Registry) -> PipelineSpec:
     """A pipeline from a loaded document; raises `ConfigError` with places."""
     notes = _Notes()
     spec = notes.attempt(lambda: _pipeline(document.data, _Parts(registry, notes), notes))
-    if notes.problems or spec is None:
-        placed = [document.place(problem) for problem in notes.problems]
+    if notes.problems or spec is None or document.problems:
+        placed = [*document.problems, *(document.place(problem) for problem in notes.problems)]
         raise ConfigError(sorted(placed, key=lambda problem: (problem.line, problem.column)))
     folder = str(PurePath(document.file).parent)
     streams = {

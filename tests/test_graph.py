@@ -3,10 +3,12 @@ import json
 import numpy as np
 import pytest
 
+import edgestream as es
 from edgestream.batch import Batch
 from edgestream.codecs.json import Json
 from edgestream.component import Operator
 from edgestream.graph import Graph, build
+from edgestream.operators.function import Use
 from edgestream.operators.rename import Rename
 from edgestream.operators.set import Set
 from edgestream.operators.where import Where
@@ -52,3 +54,16 @@ def test_a_column_that_a_step_makes_is_not_missed() -> None:
     codec.decode([b'{"t": 21}'] * 200)
     assert codec.absent == {}
     assert graph(Where("f > 20")).entries["source"].codec.decode([b'{"f": "x"}']).rejected
+
+
+def test_only_what_nothing_else_can_make_is_missed() -> None:
+    @es.operator
+    def mark(batch: Batch) -> Batch:
+        return batch.with_columns(marked=np.ones(len(batch)))
+
+    use = Use("tests:mark")
+    use.bind(mark)
+    steps = [Where("t > 20"), use, Where("marked > 0 and u > 0")]
+    assert graph(*steps).entries["source"].certain == {"t"}
+    steps = [Where("t > 20"), Set(columns={"marked": "t * 2"}), Where("marked > 0 and u > 0")]
+    assert graph(*steps).entries["source"].certain == {"t", "u"}

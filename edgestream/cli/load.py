@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgestream.codecs.json import Json
-from edgestream.config.yaml import MAX_BYTES, Document
-from edgestream.config.yaml import load as load_yaml
+from edgestream.config.yaml import MAX_BYTES, Document, load_roughly
 from edgestream.delivery import agreed
 from edgestream.errors import ConfigError, Problem
 from edgestream.graph import Graph, build
@@ -78,7 +77,7 @@ def load_spec(path: Path, allowed: Sequence[str], *, tests: bool = True) -> Pipe
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from error
-    document = load_yaml(text, str(path))
+    document = load_roughly(text, str(path))
     spec = read_document(document, installed())
     _check_graph(document, spec, allowed, tests)
     return spec

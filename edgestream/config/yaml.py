@@ -40,6 +40,8 @@ class Document:
     key_marks: Mapping[Path, Mark]
     file: str
     text_marks: Mapping[Path, Mark] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """What is wrong although it is clear what was meant, for the reader to tell with the rest."""
 
     def place(self, problem: Problem) -> Problem:
         """The same problem with the file and the place of the nearest known path.
@@ -89,6 +91,17 @@ class Document:
 
 def load(text: bytes, file: str) -> Document:
     """Read one pipeline file; raises `ConfigError` with every place something is wrong at."""
+    document = load_roughly(text, file)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return document
+
+
+def load_roughly(text: bytes, file: str) -> Document:
+    """As `load`, but where all that is wrong is slight the document holds it.
+
+    Slight is what leaves it clear what was meant, such as a key that comes twice.
+    """
     source = _decoded(text, file)
     builder = Builder(source, file)
     data: Any = None
@@ -99,9 +112,11 @@ def load(text: bytes, file: str) -> Document:
         builder.note(message, mark, hint=hint)
     if not builder.problems and data is None:
         builder.note("there is nothing in this file", Mark(1, 1))
-    if builder.problems:
-        raise ConfigError(sorted(builder.problems, key=lambda found: (found.line, found.column)))
-    return Document(data, builder.marks, builder.key_marks, file, builder.text_marks)
+    found = sorted(builder.problems, key=lambda problem: (problem.line, problem.column))
+    if len(found) > len(builder.slight):
+        raise ConfigError(found)
+    marks = (builder.marks, builder.key_marks)
+    return Document(data, *marks, file, builder.text_marks, tuple(found))
 
 
 def _loader() -> Any:

@@ -37,6 +37,8 @@ class Builder:
     def __init__(self, text: str, file: str) -> None:
         """Places are looked up in ``text``, which the events come from."""
         self.problems: list[Problem] = []
+        self.slight: list[Problem] = []
+        """Those of the problems that leave it clear what was meant."""
         self.marks: dict[Path, Mark] = {}
         self.key_marks: dict[Path, Mark] = {}
         self.text_marks: dict[Path, Mark] = {}
@@ -66,6 +68,11 @@ class Builder:
         self.problems.append(Problem(message, path, hint, self._file, mark.line, mark.column))
         if last or len(self.problems) >= MAX_PROBLEMS:
             raise ConfigError(self.problems)
+
+    def _note_slight(self, message: str, mark: Mark, path: Path, hint: str = "") -> None:
+        """Remember what is wrong, although it is clear what was meant."""
+        self.note(message, mark, path, hint)
+        self.slight.append(self.problems[-1])
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> Any:
         mark = mark_of(event)
@@ -125,8 +132,9 @@ class Builder:
             seen.append(event)
         if start.flow_style:
             texts = [plain_text(event) for event in seen]
-            for first, last in split_calls([(text, text) for text in texts]):
+            for first, last in reversed([*split_calls([(text, text) for text in texts])]):
                 whole = ", ".join(text for text in texts[first : last + 1] if text)
+                items[first : last + 1] = [whole]
                 self._note_split_call("[ ]", whole, mark_of(seen[first]), (*path, first))
         return items
 
@@ -163,13 +171,14 @@ class Builder:
             whole = ", ".join([entries[first][0] or "", *rest])
             place = (*path, plain_text(pairs[first].key) or "?")
             self._note_split_call("{ }", whole, mark_of(pairs[first].event), place)
+            pairs[first].value = whole
             swallowed.update(range(first + 1, last + 1))
         return [pair for index, pair in enumerate(pairs) if index not in swallowed]
 
     def _note_split_call(self, brackets: str, whole: str, mark: Mark, path: Path) -> None:
         message = f"a call with several arguments must stand in quotes inside {brackets}"
         shown = whole if len(whole) <= 80 else whole[:79] + "…"
-        self.note(message, mark, path, f'write "{shown}"')
+        self._note_slight(message, mark, path, f'write "{shown}"')
 
     def _add(self, made: dict[str, Any], pair: _Pair, path: Path) -> None:
         """Add a pair to the mapping, if its key is text that did not come before."""
@@ -182,7 +191,7 @@ class Builder:
         if place[-1] in made:
             line = self.key_marks[place].line
             message = f"the key {place[-1]!r} comes twice; it came first on line {line}"
-            self.note(message, mark_of(pair.key), place)
+            self._note_slight(message, mark_of(pair.key), place)
             return
         made[pair.key.value] = pair.value
 

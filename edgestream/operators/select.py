@@ -30,6 +30,10 @@ class Select(Operator):
         known_names(self.columns, schema)
         return schema.only(self.columns)
 
+    def infer_roughly(self, schema: Schema) -> Schema:
+        """Exactly these columns, those that are not there as well."""
+        return Schema.of_kinds({name: schema.fields.get(name, "any") for name in self.columns})
+
     def passes(self, wanted: frozenset[str] | None) -> frozenset[str] | None:
         """Those of its columns that are wanted."""
         names = frozenset(self.columns)

@@ -56,6 +56,10 @@ class Set(Operator):
             raise ConfigError(problems)
         return schema
 
+    def infer_roughly(self, schema: Schema) -> Schema:
+        """The columns that enter and those that are set, of any kind."""
+        return schema.with_fields(dict.fromkeys(self.columns, "any"))
+
     def uses(self) -> Mapping[str, ColumnKind]:
         """The columns read before they are set."""
         used: dict[str, ColumnKind] = {}

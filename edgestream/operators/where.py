@@ -38,6 +38,10 @@ class Where(Operator):
         check_condition(self.condition, schema, "condition")
         return schema
 
+    def infer_roughly(self, schema: Schema) -> Schema:
+        """The same columns, whatever is wrong with the condition."""
+        return schema
+
     def uses(self) -> Mapping[str, ColumnKind]:
         """The columns of the condition."""
         return expression(self.condition).kinds()

@@ -196,6 +196,11 @@ class Window(Operator):
             raise ConfigError(wrong)
         return Schema.of_kinds(kinds)
 
+    def infer_roughly(self, schema: Schema) -> Schema:
+        """The same columns, of any kind."""
+        kinds: dict[str, ColumnKind] = dict.fromkeys([*self.by, *self.aggregate], "any")
+        return Schema.of_kinds({**kinds, START: "time", END: "time"})
+
     def uses(self) -> Mapping[str, ColumnKind]:
         """The key columns, of any kind, and what aggregates and conditions read."""
         needed: dict[str, ColumnKind] = dict.fromkeys(self.by, "any")

@@ -243,7 +243,9 @@ class Running:
             news.tell()
             for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:
                 quiet.discard(name)
-                for column, hint in self.graph.entries[name].codec.absent.items():
+                entry = self.graph.entries[name]
+                absent = {n: hint for n, hint in entry.codec.absent.items() if n in entry.certain}
+                for column, hint in absent.items():
                     text = "%s: no row has the column %r that the pipeline uses; %s"
                     self.log.warning(text, name, column, hint or "is it spelt right?")
 

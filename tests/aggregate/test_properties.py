@@ -30,9 +30,11 @@ from tests.window.reference_kinds import (
     GridReference,
     RecountReference,
     SlidingReference,
+    calendar,
     even,
 )
 
+HOUR = 3600 * SECOND
 SHARED = ["count", "sum", "mean", "min", "max", "stddev", "first", "last"]
 """Those that tests/window/test_properties.py holds to its own reference."""
 
@@ -141,6 +143,24 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[int], Any]]] = {
         lambda late: AlignedReference(10 * SECOND, 4 * SECOND, late),
     ),
     "session": ({"session": "5s"}, lambda late: SessionReference(5 * SECOND, 0, late)),
+    "calendar": (
+        {"calendar": "hour", "zone": "Europe/Madrid"},
+        lambda late: GridReference(calendar("hour", "Europe/Madrid"), late),
+    ),
+    "calendar, empty": (
+        {"calendar": "hour", "zone": "Europe/Madrid", "emit_empty": True, "forget": "1h"},
+        lambda late: GridReference(
+            calendar("hour", "Europe/Madrid"), late, forget=HOUR, apart=HOUR
+        ),
+    ),
+    "empty": (
+        {"tumbling": "10s", "emit_empty": True, "forget": "40s"},
+        lambda late: GridReference(even(10 * SECOND, 10 * SECOND), late, forget=40 * SECOND),
+    ),
+    "hopping, empty": (
+        {"hopping": "10s", "every": "4s", "emit_empty": True, "forget": "20s"},
+        lambda late: GridReference(even(10 * SECOND, 4 * SECOND), late, forget=20 * SECOND),
+    ),
     "cut": (
         {"session": "5s", "max": "12s"},
         lambda late: SessionReference(5 * SECOND, 12 * SECOND, late),

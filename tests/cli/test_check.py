@@ -192,6 +192,8 @@ def test_unknown_columns_are_found_before_anything_runs(check: Check) -> None:
         "did you mean 'temperature'?",
         "p.yaml:7:41: steps.0.where: 'humidity' is a number, but 'warm' is text; both must be of "
         "one kind; number(x), text(x) and seconds(t) change kinds",
+        "p.yaml:8:39: steps.1.select.3: there is no column 'presure' here; "
+        "known: battery, device, humidity, temperature, ts",
         "p.yaml:12:13: steps.4.where: there is no column 'humidity' here; text stands in quotes: "
         "'humidity'; known: device, temperature",
     ]
@@ -204,9 +206,33 @@ def test_a_window_is_held_against_what_enters(check: Check) -> None:
         "did you mean 'humidity'?",
         "p.yaml:7:66: steps.0.window.aggregate.t: mean() needs numbers, and this is text; text and "
         "times have count, first, last and mode; times have min and max as well",
+        "p.yaml:8:11: steps.1.drop: there is no column 'temperature' here; "
+        "known: devic, m, n, t, window_end, window_start",
         "p.yaml:9:10: steps.2.use: the module 'os' is not on the allow-list of modules pipelines "
         "may import; the one who starts the worker allows it with edgestream worker "
         "--allow-module os or EDGESTREAM_ALLOW_MODULES=os; allowed now: none",
+    ]
+
+
+SLIGHT = """\
+name: slight
+source: {generate: {rte: 1}}
+steps:
+  - window: {tumbling: 1m, by: device, aggregate: {n: count(), n: count(), p: quantile(x, 0.9)}}
+  - select: [device, f(x, 2)]
+sink: stdot
+"""
+
+
+def test_a_comma_trap_or_a_key_that_comes_twice_hides_nothing_else(check: Check) -> None:
+    assert check(SLIGHT) == [
+        "p.yaml:2:21: source.generate.rte: unknown field 'rte'; did you mean 'rate'?",
+        "p.yaml:4:64: steps.0.window.aggregate.n: the key 'n' comes twice; it came first on line 4",
+        "p.yaml:4:79: steps.0.window.aggregate.p: a call with several arguments must stand in "
+        'quotes inside { }; write "quantile(x, 0.9)"',
+        "p.yaml:5:22: steps.1.select.1: a call with several arguments must stand in quotes "
+        'inside [ ]; write "f(x, 2)"',
+        "p.yaml:6:7: sink: there is no sink 'stdot'; did you mean 'stdout'?",
     ]
 
 
@@ -321,7 +347,7 @@ def test_a_literal_secret_is_not_repeated(check: Check) -> None:
             "quotes",
         ),
         (
-            "name: a\nname: b\n",
+            "name: a\nname: b\nsource: generate\nsink: stdout\n",
             "2:1: name: the key 'name' comes twice; it came first on line 1",
         ),
         (b"\xff\xfen\x00", "1:1: the file is UTF-16 or UTF-32, not UTF-8; save it as UTF-8"),

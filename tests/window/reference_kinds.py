@@ -302,7 +302,9 @@ class GridReference:
         late: int = 0,
         every: int = 0,
         forget: int | None = None,
+        apart: int = SECOND,
     ) -> None:
+        self.apart = apart  # windows begin at multiples of it
         self.windows, self.late, self.every, self.forget = windows, late, every, forget
         self.watermark = NEVER
         self.held: list[Row] = []
@@ -381,7 +383,7 @@ class GridReference:
             time = start
             while time <= min(start + self.forget, limit):
                 candidates |= {w for w in self.windows(time) if w[0] == time}
-                time += SECOND
+                time += self.apart
         for start, end in sorted(candidates):
             if not before < end <= self.watermark:
                 continue
