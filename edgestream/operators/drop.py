@@ -35,6 +35,10 @@ class Drop(Operator):
         """What is wanted after it, without what is dropped."""
         return None if wanted is None else wanted - frozenset(self.columns)
 
+    def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The same; none where one is dropped: what is left identifies no row."""
+        return () if set(keys) & set(self.columns) else keys
+
     def process(self, batch: Batch) -> Outputs:
         """The rows without these columns."""
         if not len(batch):

@@ -56,6 +56,10 @@ class Rename(Operator):
         gone = set(self.columns) - set(before)
         return frozenset(kept - {name for name in gone if self.columns[name] not in wanted})
 
+    def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The same columns under their new names."""
+        return tuple(self.columns.get(key, key) for key in keys)
+
     def process(self, batch: Batch) -> Outputs:
         """The rows under the new names."""
         if not len(batch):
@@ -66,5 +70,4 @@ class Rename(Operator):
             for name, column in batch.columns.items()
             if name in self.columns or name not in taken
         }
-        keys = tuple(self.columns.get(key, key) for key in batch.keys)
-        return [(MAIN, Batch(columns, batch.times, keys))]
+        return [(MAIN, Batch(columns, batch.times, self.keys(batch.keys)))]

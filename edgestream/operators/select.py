@@ -39,6 +39,10 @@ class Select(Operator):
         names = frozenset(self.columns)
         return names if wanted is None else names & wanted
 
+    def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The same; none where one is left out: the others identify no row."""
+        return keys if set(keys) <= set(self.columns) else ()
+
     def process(self, batch: Batch) -> Outputs:
         """The rows with these columns; one that did not come stays away."""
         if not len(batch):
