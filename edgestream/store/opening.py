@@ -20,7 +20,7 @@ from edgestream.store.private import private
 from edgestream.store.wal import commits_behind
 
 FORMAT = 3
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 2.0
 """A check that takes longer is broken off: what it has not seen is found when it is read."""
 _STEPS = 10_000
 _PRAGMAS = (
