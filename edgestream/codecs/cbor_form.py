@@ -142,8 +142,7 @@ class CborForm:
 
     def clean(self, chunk: Sequence[bytes]) -> bool:
         """Whether no payload is so large that it must be checked."""
-        most = min(self._max_payload, MAX_VALUES)
-        return len(b"".join(chunk)) <= most or not any(len(payload) > most for payload in chunk)
+        return max(map(len, chunk), default=0) <= min(self._max_payload, MAX_VALUES)
 
     def check(self, payload: bytes) -> None:
         """Raise ValueError for a payload that is too large, in bytes or in values."""

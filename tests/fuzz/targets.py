@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ from edgestream.registry import installed
 from edgestream.sources.csv_table import CsvLines
 from edgestream.web.connection import Limits, converse
 from edgestream.web.routes import Site
+from edgestream_connectors.http.body import EVENT, EVENTS, JSON, Refused, payloads_of, unpacked
+from edgestream_connectors.http.request import Arrived
+from edgestream_connectors.http.request import packed as pack_requests
+from edgestream_connectors.http.request import payloads as unpack_requests
 from edgestream_connectors.lora_serial.frames import Frame, LineParser, RylrParser
 from edgestream_connectors.mqtt import properties
 from edgestream_connectors.mqtt.metadata import property_columns
@@ -397,6 +402,26 @@ def _properties(data: bytes) -> str:
     return f"{len(found.numbers)} {len(found.texts)} {len(found.binaries)} {len(found.user)}"
 
 
+_KINDS = (JSON, EVENT, EVENTS, "application/x-ndjson", "application/cbor", "text/plain")
+
+
+def _request(data: bytes) -> str:
+    """A body of the HTTP source: the first two bytes choose its type and whether it is packed."""
+    kind, encoding, body = data[:1] or b"\0", data[1:2], data[2:]
+    packed = "gzip" if encoding == b"\1" else ""
+    try:
+        plain = unpacked(body, packed, 65_536)
+        assert len(plain) <= max(65_536, len(body)), "more than the limit"
+        made = payloads_of(plain, _KINDS[kind[0] % len(_KINDS)], frozenset({"application/cbor"}))
+    except Refused as error:
+        return f"{error.status} {str(error)[:30]}"
+    assert made.ids is None or len(made.ids) == len(made.payloads)
+    raw = pack_requests([Arrived(made.payloads, {"d": "x"}, made.ids)])
+    again = unpack_requests(raw, 1)
+    assert list(again.payloads) == made.payloads, "journalled it is another"
+    return f"{kind!r} {min(len(made.payloads), 3)} {made.ids is None}"
+
+
 _PUBLISHED = (
     b"\x20\x03\x00\x00\x00" + b"\x90\x04\x00\x01\x00\x01" + b"\x32\x0b\x00\x03a/b\x00\x07\x00xyz"
     b"\x30\x10\x00\x01a\x0b\x26\x00\x01k\x00\x01v\x03\x00\x01tp" + b"\x3b\x07\x00\x01a\x00\x07\x00x"
@@ -519,6 +544,13 @@ def _targets() -> Iterator[tuple[str, Target]]:
         Target(
             _expression, [b"if(a > 1, s, 'x') == concat(s, text(n)) and not t"], _EXPRESSION_WORDS
         ),
+    )
+    event = b'{"specversion":"1.0","source":"a","id":"1","type":"t"}'
+    bodies = [b"\0\0" + b'[{"a":1},{"b":[2]}]', b"\1\0" + event, b"\2\0[" + event + b"]"]
+    bodies += [b"\3\0" + b'{"a":1}\n{"a":2}\n', b"\0\1" + gzip.compress(b'{"a":1}', mtime=0) * 2]
+    yield (
+        "http-body",
+        Target(_request, bodies, (b"{", b"[", b"]", b"}", b"\n", b'"id":', b"\x1f\x8b\x08")),
     )
     kept = State(1, {"a": [1, {"b": None}]}, {"x": np.arange(3), "y": np.array([True])})
     rows = from_rows([{"s": "a", "x": 1.0, "n": 2}, {"s": None, "x": None, "n": 3}])
