@@ -3,6 +3,7 @@
     python -m tests.chaos.outage --minutes 10 --rate 5000
     python -m tests.chaos.outage --minutes 1 --fault slow      # 5 s an operation
     python -m tests.chaos.outage --minutes 1 --fault errors    # one operation in ten fails
+    python -m tests.chaos.outage --minutes 1 --kills 10        # the worker dies on the way as well
 
 MQTT goes through a window and a filter; both streams go into PostgreSQL, which is stopped (or
 slowed down, or made to fail) and given back, and into SQLite beside it, which must not notice.
@@ -14,13 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import re
 import sqlite3
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +88,8 @@ class Load:
     before: float = 5
     after: float = 10
     budget: str = "256MiB"
+    kills: int = 0
+    """SIGKILLs of the worker: half of them during the outage, half while it catches up."""
     seed: int = 7
 
 
@@ -208,14 +212,26 @@ class Outage(Rig):
                 seen = self.watched
                 seen.state_file = max(seen.state_file, file.stat().st_size)
                 seen.rss = max(seen.rss, self.worker_status("status", "VmRSS") * 1024)
-                seen.spooled = max(seen.spooled, *map(int, self.metrics("spooled_bytes").values()))
+                spooled = self.metrics("spooled_bytes").values()
+                seen.spooled = max(seen.spooled, *map(int, spooled), 0)
         for phase, found in gaps.items():
             self.watched.gaps[phase] = max(found), float(np.quantile(found, 0.99))
 
     def worker_status(self, name: str, key: str) -> int:
         """A number from ``/proc/PID``."""
-        text = Path(f"/proc/{self.worker.process.pid}/{name}").read_text()
-        return int(re.findall(rf"{key}:\s+(\d+)", text)[0])
+        with suppress(OSError):  # it was killed just now
+            text = Path(f"/proc/{self.worker.process.pid}/{name}").read_text()
+            return int((re.findall(rf"{key}:\s+(\d+)", text) or [0])[0])
+        return 0
+
+    def kill(self, times: int, seconds: float) -> None:
+        """SIGKILL the worker so many times within so many seconds, and start it again."""
+        until = time.monotonic() + seconds
+        for left in range(times, 0, -1):
+            time.sleep(max(0.0, (until - time.monotonic()) / left))
+            self.worker.process.kill()
+            self.worker.process.start(lambda: True)
+        time.sleep(max(0.0, until - time.monotonic()))
 
     def expected_rows(self) -> np.ndarray:
         """Device and time of the readings that pass the filter, as one sorted number each."""
@@ -230,6 +246,8 @@ class Outage(Rig):
 
 
 TABLES = ("averages", "warm")
+CATCHING_UP = 0.7
+"""Seconds between kills after the outage: less than a start and a page take."""
 MOVING = 1024 * 1024
 """Fewer bytes than this are on their way even when all is well."""
 
@@ -275,13 +293,14 @@ def suffer(folder: Path, load: Load) -> Report:
             rig.phase = "during"
             rig.hurt()
             began = time.monotonic()
-            time.sleep(load.minutes * 60)
+            rig.kill(load.kills // 2, load.minutes * 60)
             rig.heal()
             back = time.monotonic()
             rig.phase = "after"
-            if load.fault == "down":
+            rig.kill(load.kills - load.kills // 2, load.kills * CATCHING_UP)
+            if load.fault == "down" and not load.kills:
                 _until(lambda: rig.metrics("replayed_rows")["town_rows"] > 0, 60)
-            _until(lambda: max(rig.metrics("undelivered_bytes").values()) < MOVING, 600)
+            _until(lambda: _undelivered(rig) < MOVING, 600)
             caught_up = time.monotonic()
             time.sleep(load.after)
         finally:
@@ -295,6 +314,11 @@ def _there(rig: Outage) -> list[Sequence[Any]]:
         return rows_here(rig.folder)[:1] and rows_in_town(rig.database_url)[:1]
     except (sqlite3.OperationalError, asyncpg.UndefinedTableError):
         return []
+
+
+def _undelivered(rig: Outage) -> float:
+    """Bytes that no sink has taken; as much as can be while nobody answers."""
+    return max(rig.metrics("undelivered_bytes").values(), default=math.inf)
 
 
 def _until(condition: Any, seconds: float) -> None:
@@ -370,6 +394,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=int, default=5_000)
     parser.add_argument("--fault", choices=["down", *HURT], default="down")
+    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--budget", default="256MiB")
     parser.add_argument("--before", type=float, default=30, help="seconds of calm to compare with")
     parser.add_argument("--seed", type=int, default=7)
@@ -380,6 +405,7 @@ def main() -> None:
         given.fault,
         before=given.before,
         budget=given.budget,
+        kills=given.kills,
         seed=given.seed,
     )
     with tempfile.TemporaryDirectory(prefix="edgestream-outage-") as name:
