@@ -185,9 +185,11 @@ class Outage(Rig):
 
     async def _run(self, *statements: str) -> None:
         connection = await asyncpg.connect(self.database_url)
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
 
     def metrics(self, name: str) -> dict[str, float]:
         """A metric of every sink."""
@@ -273,9 +275,10 @@ def rows_here(folder: Path) -> list[Sequence[Any]]:
 def rows_in_town(url: str) -> list[Sequence[Any]]:
     async def fetch() -> list[Sequence[Any]]:
         connection = await asyncpg.connect(url)
-        found = await connection.fetch("SELECT device, ts FROM warm")
-        await connection.close()
-        return [tuple(row) for row in found]
+        try:
+            return [tuple(row) for row in await connection.fetch("SELECT device, ts FROM warm")]
+        finally:
+            await connection.close()
 
     return asyncio.run(fetch())
 
