@@ -126,7 +126,7 @@ async def run_worker(
 ) -> int:
     """Run with a progress bar for bounded sources on a terminal; SIGHUP reads the files again."""
     worker = Worker(specs, settings)
-    worker.stays = watch
+    worker.stays, worker.reloads = watch, True
 
     def started() -> None:
         if worker.url:

@@ -53,6 +53,8 @@ class Worker:
         """Build every graph; raises `ConfigError`."""
         self.url = ""
         self.settings = settings
+        self.reloads = False
+        """Whether somebody waits for `reload_asked`, so that SIGHUP does not stop it."""
         self.stays = False
         """Whether it waits for new pipelines when all have ended."""
         self._clock = clock or SystemClock()
@@ -188,7 +190,16 @@ class Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, received, number)
-        loop.add_signal_handler(signal.SIGHUP, self._asked.set)
+        terminal = _has_terminal()
+
+        def hung_up() -> None:
+            """A request to read the files again, or the end of the terminal it was started on."""
+            if self.reloads and not (terminal and not _has_terminal()):
+                self._asked.set()
+            else:
+                received(signal.SIGHUP)
+
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
         try:
             yield
         finally:
@@ -204,3 +215,11 @@ def _leave(pipelines: Sequence[Running]) -> None:
         log.error("%s: does not end in time; %s", running.spec.name, what)
     logging.shutdown()
     os._exit(EXIT_OK if all(running.saved for running in hanging) else EXIT_BUG)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

@@ -1,7 +1,13 @@
 """A running worker takes changed, new and removed files, and keeps what it cannot change."""
 
+import fcntl
+import os
+import pty
 import signal
 import sqlite3
+import subprocess
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,3 +127,24 @@ def test_sighup_reads_the_files_again(tmp_path: Path) -> None:
         assert made.worker.process.terminate() == 0
     finally:
         made.worker.process.kill()
+
+
+def test_a_worker_stops_with_the_terminal_it_was_started_on(tmp_path: Path) -> None:
+    made = Folder(tmp_path)
+    command = [sys.executable, "-m", "edgestream", "worker", str(made.path), "--http", "off"]
+    terminal, its = pty.openpty()
+    process = subprocess.Popen(
+        [*command, "--state-dir", str(tmp_path / "state")],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(its)
+    try:
+        wait(lambda: made.count("a") > 0)
+        os.close(terminal)  # the window is closed: SIGHUP
+        process.wait(20)
+    finally:
+        process.kill()
