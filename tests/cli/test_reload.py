@@ -139,7 +139,7 @@ def test_a_worker_stops_with_the_terminal_it_was_started_on(tmp_path: Path) -> N
         stdout=its,
         stderr=its,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
     )
     os.close(its)
     try:
