@@ -81,13 +81,16 @@ class Payloads:
 
     ``columns`` holds metadata, one value a payload (``topic``, ``rssi``): lists of strings or
     numeric arrays; ``received`` is the wall clock in ns when they were read; ``raw`` is what the
-    journal keeps, and ``Source.unpack`` turns back into the same payloads.
+    journal keeps, and ``Source.unpack`` turns back into the same payloads. ``refused`` says of a
+    block of nothing but bad ones (a damaged line of a CSV file) why each cannot be read: they
+    become dead letters, and no codec sees them.
     """
 
     payloads: Sequence[bytes]
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     received: int = 0
     raw: bytes = b""
+    refused: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of payloads."""

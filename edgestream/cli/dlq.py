@@ -188,7 +188,7 @@ def drop(path: Path, yes: bool, **given: Any) -> None:
 def as_json(letter: DeadLetter) -> dict[str, Any]:
     """A letter as JSON values: ``payload`` as text (or ``hex``), a row as JSON text."""
     content = {"payload": readable(letter)}
-    if letter.form == "payload" and not _is_text(letter.data):
+    if letter.form in ("payload", "line") and not _is_text(letter.data):
         content = {"hex": letter.data.hex()}
     return {
         "id": letter.id,
@@ -207,7 +207,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
 
 def _content(letter: DeadLetter) -> str:
     """The payload as text, or as a hex dump where it is none."""
-    if letter.form != "payload" or _is_text(letter.data):
+    if letter.form in ("row", "text") or _is_text(letter.data):
         return "\n".join(printable(line) for line in readable(letter).splitlines())
     return "\n".join(
         f"{begin:08x}  {part.hex(' '):<47}  {_ascii(part)}"

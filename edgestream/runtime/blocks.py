@@ -41,7 +41,11 @@ def joined(items: Iterable[Item]) -> Iterator[Item]:
 def slices(item: Item) -> Iterator[Item]:
     """An item in pieces that are not too large; each has the position of the whole."""
     data = item.data
-    if isinstance(data, Batch) or (len(data) <= MOST_ROWS and item.size <= MOST_BYTES):
+    if (
+        isinstance(data, Batch)
+        or data.refused
+        or (len(data) <= MOST_ROWS and item.size <= MOST_BYTES)
+    ):
         yield item
         return
     begin = 0
@@ -101,7 +105,7 @@ def _join(items: Sequence[Item]) -> Item:
 
 
 def _alike(one: Payloads | Batch, other: Payloads | Batch) -> bool:
-    if isinstance(one, Batch) or isinstance(other, Batch):
+    if isinstance(one, Batch) or isinstance(other, Batch) or one.refused or other.refused:
         return False
     pairs = [(one.columns[n], other.columns[n]) for n in one.columns if n in other.columns]
     same = len(pairs) == len(one.columns) == len(other.columns)

@@ -41,6 +41,8 @@ def read(
     """
     if again:
         entry = replace(entry, event_id=None, ids={})
+    if isinstance(data, Payloads) and data.refused:
+        return Read(Batch({}, np.empty(0, np.int64)), data.refused)
     if isinstance(data, Batch):
         return _timed(entry, dict(data.columns), data.times, None, {}, received)
     if "payload" in entry.ids:

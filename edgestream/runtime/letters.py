@@ -21,7 +21,7 @@ from edgestream.runtime.blocks import origin, received
 from edgestream.runtime.decode import Read
 from edgestream.runtime.inbox import Item
 from edgestream.spec import PipelineSpec
-from edgestream.store.letters import DeadLetter, Stage
+from edgestream.store.letters import DeadLetter, Form, Stage
 
 LONGEST_REASON = 500
 
@@ -44,7 +44,7 @@ class Letters:
                 json.dumps(position := origin(item, row)),
                 self._reason(why),
                 payload(item.data, row),
-                form="payload" if isinstance(item.data, Payloads) else "row",
+                form=_form(item.data),
                 beside=json.dumps(_beside(item.data, row), default=str),
                 received=came if isinstance(came, int) else int(came[row]),
                 once=f"{item.source} {json.dumps(position)}" if "seq" in position else None,
@@ -82,6 +82,12 @@ class Letters:
 
     def _reason(self, text: str) -> str:
         return printable(without_secrets(text, self._secrets))[:LONGEST_REASON]
+
+
+def _form(data: Payloads | Batch) -> Form:
+    if isinstance(data, Batch):
+        return "row"
+    return "line" if data.refused else "payload"
 
 
 def payload(data: Payloads | Batch, row: int) -> bytes:

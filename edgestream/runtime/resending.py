@@ -116,11 +116,10 @@ def resend(
 def _read_again(
     flow: Flow, letter: DeadLetter, now: int, monotonic: int
 ) -> tuple[Arrived, list[DeadLetter]]:
-    entry = flow.graph.entries.get(letter.step)
-    if entry is None:
+    if letter.step not in flow.graph.entries:
         raise CannotResend(f"there is no source {letter.step!r} any more")
-    if letter.form == "payload" and entry.component.gives_rows:
-        raise CannotResend(f"the source {letter.step!r} reads no payloads")
+    if letter.form == "line":
+        raise CannotResend("it is a damaged line of a file; correct the line in a file of its own")
     data = decode_batch(letter.data) if letter.form == "row" else _payloads(letter)
     item = Item(letter.step, data, {})
     passed = flow.push(item, flow.read(item, letter.received, again=True), now, monotonic)

@@ -28,11 +28,15 @@ _MAX_TEXTS = 65_536
 
 @dataclass(slots=True)
 class Parsed:
-    """Whole records, how many lines they took, and the lines that are no record with the reason."""
+    """Whole records, how many lines they took, and the lines that are no record with the reason.
+
+    ``more`` says that bad lines follow.
+    """
 
     records: list[Record] = field(default_factory=list)
     used: int = 0
     bad: dict[int, str] = field(default_factory=dict)
+    more: bool = False
 
 
 @dataclass(slots=True)
@@ -50,7 +54,11 @@ class CsvTable:
     _texts: dict[str, Dictionary] = field(default_factory=dict)
 
     def parse(self, text: str, *, last: bool) -> Parsed:
-        """Records of whole lines; those of a record that goes on later are not used."""
+        """Records of whole lines; those of a record that goes on later are not used.
+
+        Lines that are no record come first or not at all: behind records they wait for the next
+        call, so that there is a place in the file between the two.
+        """
         lines = list(StringIO(text, newline="\n"))
         parsed = Parsed()
         while parsed.used < len(lines):
@@ -58,6 +66,9 @@ class CsvTable:
             if not why:
                 break
             if opened and not last and sum(map(len, lines[parsed.used :])) < MAX_LINE:
+                break
+            if parsed.records:
+                parsed.more = True
                 break
             parsed.bad[parsed.used] = why
             parsed.used += 1
@@ -169,7 +180,8 @@ def _int64(whole: list[int]) -> Column | None:
 class Taken:
     """What some lines gave: columns (none where no row was whole) and the lines it was made of.
 
-    ``bad`` are those of them that were skipped and why; ``oddities`` counts what was mended.
+    ``bad`` are those of them that are no row, before all rows, and why; ``oddities`` counts what
+    was mended; ``more`` says that lines wait that can be taken at once.
     """
 
     columns: Mapping[str, Column]
@@ -177,6 +189,7 @@ class Taken:
     lines: Sequence[bytes]
     bad: Mapping[int, str] = field(default_factory=dict)
     oddities: Mapping[str, int] = field(default_factory=dict)
+    more: bool = False
 
 
 @dataclass(slots=True)
@@ -214,7 +227,7 @@ class CsvLines:
         columns = self.table.columns(parsed.records) if parsed.records else {}
         oddities, self.table.oddities = self.table.oddities, Counter()
         bad = {skip + index: why for index, why in parsed.bad.items()}
-        return Taken(columns, len(parsed.records), lines[:used], bad, oddities)
+        return Taken(columns, len(parsed.records), lines[:used], bad, oddities, parsed.more)
 
     def _text(self, data: bytes) -> str:
         try:

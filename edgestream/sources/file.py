@@ -37,9 +37,10 @@ class File(Source):
     ``.csv`` (or with ``format: csv``) needs no codec: its first line names the columns, a column
     of whole numbers is int, of numbers float, else text, and an empty cell is missing. A column
     that turns out to be wider later changes from there on; ``kinds`` settles it beforehand, and a
-    cell that is then no number is missing and counted. Numbers with leading zeros are text. For
-    a CSV file without a header use ``format: ndjson`` and the csv codec. Names ending in ``.gz``
-    are decompressed.
+    cell that is then no number is missing and counted. A line that is no row (a quote that is
+    never closed, a field of more than 128 KiB) becomes a dead letter. Numbers with leading zeros
+    are text. For a CSV file without a header use ``format: ndjson`` and the csv codec. Names
+    ending in ``.gz`` are decompressed.
 
     With ``follow`` the source waits for the file to appear and for more lines; a file that was
     renamed and begun anew (log rotation) is read to its end first. A pattern must not match the

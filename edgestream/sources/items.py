@@ -41,8 +41,8 @@ class Items:
             yield from self._rows(self.csv, (), last=True)
         elif chunk.cut:
             yield from self._rows(self.csv, (), last=True)
-            self._skipped({0: f"it is longer than {MAX_LINE} bytes"})
-            self.offset, self.line = self.reader.offset, self.line + 1
+            yield from self._bad(lines, {0: f"longer than {MAX_LINE} bytes; the rest is cut off"})
+            self.offset = self.reader.offset
         else:
             for piece in pieces(lines, MAX_ROWS):
                 yield from self._rows(self.csv, piece, last=False)
@@ -59,15 +59,32 @@ class Items:
         if payloads:
             yield Payloads(payloads, received=self.ctx.clock.wall())
 
-    def _rows(self, csv: CsvLines, lines: Sequence[bytes], *, last: bool) -> Iterator[Batch]:
-        """The whole rows of lines of CSV."""
-        taken = csv.take(lines, last=last)
-        self._skipped(taken.bad)
-        for oddity, count in taken.oddities.items():
-            self.ctx.metrics.add(oddity, count)
-        self._move(taken.lines)
-        if taken.count:
-            yield Batch(taken.columns, np.full(taken.count, self.ctx.clock.wall(), np.int64))
+    def _rows(
+        self, csv: CsvLines, lines: Sequence[bytes], *, last: bool
+    ) -> Iterator[Payloads | Batch]:
+        """The whole rows of lines of CSV, and the lines that are none."""
+        more = True
+        while more:
+            taken = csv.take(lines, last=last)
+            lines, more = (), taken.more
+            for oddity, count in taken.oddities.items():
+                self.ctx.metrics.add(oddity, count)
+            good = max(taken.bad) + 1 if taken.bad else 0
+            yield from self._bad(taken.lines[:good], taken.bad)
+            self._move(taken.lines[good:])
+            if taken.count:
+                yield Batch(taken.columns, np.full(taken.count, self.ctx.clock.wall(), np.int64))
+
+    def _bad(self, lines: Sequence[bytes], bad: Mapping[int, str]) -> Iterator[Payloads]:
+        """Lines that no row can be made of: dead letters, and counted."""
+        if bad:
+            first = self.line + 1
+            self._move(lines)
+            self.ctx.metrics.add("bad_lines", len(bad))
+            reasons = [f"line {first + index}: {why}" for index, why in bad.items()]
+            payloads = [lines[index] for index in bad]
+            refused = dict(enumerate(reasons))
+            yield Payloads(payloads, received=self.ctx.clock.wall(), refused=refused)
 
     def _move(self, lines: Sequence[bytes]) -> None:
         # The last line of a file may have no end, and one that was cut is longer than it looks.
@@ -76,13 +93,3 @@ class Items:
         end = self.reader.offset
         self.offset = end if cut else min(self.offset + size, end)
         self.line += len(lines)
-
-    def _skipped(self, bad: Mapping[int, str]) -> None:
-        """Count lines that no row can be made of, and name the first."""
-        if bad:
-            index, why = next(iter(bad.items()))
-            self.ctx.metrics.add("bad_lines", len(bad))
-            self.ctx.log.warning(
-                "%s:%d is skipped: %s (%d such lines here)",
-                *(self.name, self.line + index + 1, why, len(bad)),
-            )

@@ -18,9 +18,10 @@ from edgestream.packing import decode_batch
 Stage: TypeAlias = Literal["decode", "time", "operator", "write"]
 """Where it went wrong: the codec, the event time, a step, a sink."""
 STAGES: tuple[Stage, ...] = ("decode", "time", "operator", "write")
-Form: TypeAlias = Literal["payload", "row", "text"]
-"""What ``data`` is: bytes as they came, one row as `packing.encode_batch` packs it, or the JSON
-text of a row, which files of format 2 and older hold for those that a sink refused."""
+Form: TypeAlias = Literal["payload", "row", "line", "text"]
+"""What ``data`` is: bytes as they came, one row as `packing.encode_batch` packs it, a line of a
+file that the source itself could not read, or the JSON text of a row, which files of format 2 and
+older hold for those that a sink refused."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS dead_letters(

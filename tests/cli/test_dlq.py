@@ -170,3 +170,23 @@ def test_a_pipeline_that_never_ran_has_none(cli: Cli, weather: Path, tmp_path: P
     assert "there is no state file" in nowhere.err
     assert not (tmp_path / "other").exists()
     assert cli("dlq", "ls", weather, "--older-than", "soon").code == 2
+
+
+def test_a_damaged_line_of_csv_is_a_letter_that_stays(cli: Cli, weather: Path) -> None:
+    folder = weather.parent
+    (folder / "in.csv").write_bytes(b'device,n\na,1\n"b,2\nc,3\n')
+    path = folder / "table.yaml"
+    path.write_text(
+        f"name: table\nsource: {{file: {folder}/in.csv}}\n"
+        f"sink: {{sqlite: {{path: {folder}/csv.db, table: readings}}}}\n"
+    )
+    asyncio.run(Running(load_spec(path, ()), folder / "state", SystemClock()).run())
+    with sqlite3.connect(folder / "csv.db") as table:
+        assert table.execute("SELECT device, n FROM readings").fetchall() == [("a", 1), ("c", 3)]
+    (letter,) = listed(cli, path)
+    assert letter["payload"] == '"b,2'
+    assert letter["reason"] == "line 3: a quote is opened and not closed"
+    assert letter["position"]["file"] == f"{folder}/in.csv"  # type: ignore[index]
+    done = cli("dlq", "replay", path)
+    assert done.out == "0 sent, 0 came back\n"
+    assert "stays: it is a damaged line of a file" in done.err

@@ -47,7 +47,7 @@ async def read(path: Path) -> tuple[int, int]:
         ("one line.ndjson.gz", b"x" * 1024, 1),
         ("lines.ndjson.gz", b"x" * 1023 + b"\n", SIZE // 1024),
         ("empty lines.ndjson.gz", b"\n" * 64 + b" " * 959 + b"\n", SIZE // 1024),
-        ("one cell.csv.gz", b"x" * 1024, 0),
+        ("one cell.csv.gz", b"x" * 1024, 1),
         ("an open quote.csv.gz", b'"' + b"x" * 1022 + b"\n", None),
     ],
 )

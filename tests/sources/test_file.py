@@ -43,7 +43,12 @@ async def counted(source: File) -> tuple[list[tuple[Any, ...]], dict[str, float]
     """The rows of a CSV file, and what was counted."""
     ctx = context()
     await source.open(ctx, None)
-    rows = [tuple(row.values()) async for item in source.batches() for row in item.rows()]
+    rows = [
+        tuple(row.values())
+        async for item in source.batches()
+        if isinstance(item, Batch)
+        for row in item.rows()
+    ]
     await source.close()
     return rows, dict(counts(ctx))
 
@@ -331,8 +336,7 @@ async def test_a_followed_file_that_was_replaced_is_read_with_a_warning(tmp_path
 async def table(tmp_path: Path, data: str | bytes, name: str = "a.csv", **fields: Any) -> Batch:
     path = write(tmp_path / name, data.encode() if isinstance(data, str) else data)
     items = await read(File(path=str(path), **fields))
-    assert all(isinstance(item, Batch) for item in items)
-    return concat(items)  # type: ignore[arg-type]
+    return concat([item for item in items if isinstance(item, Batch)])
 
 
 async def test_csv_columns_have_kinds(tmp_path):
@@ -445,9 +449,46 @@ async def test_bad_csv_is_counted_and_its_neighbours_stay(tmp_path, data, rows, 
     assert source.position()["offset"] == path.stat().st_size
 
 
-async def test_a_skipped_line_is_named(tmp_path, caplog):
-    await table(tmp_path, 'a\nx\n"y\nz\n')
-    assert "a.csv:3 is skipped: a quote is opened and not closed" in caplog.text
+TOO_LONG = "field larger than field limit (131072)"
+LONG = "y" * 200_000
+DAMAGED = f'a\nx\n{LONG}\n{LONG}\nz\nv\n{LONG}\nu\n"w'
+
+
+async def test_lines_that_are_no_rows_become_dead_letters_with_their_place(tmp_path):
+    path = write(tmp_path / "a.csv", DAMAGED.encode())
+    items = await read(File(path=str(path)))
+    found = [
+        one
+        for item in items
+        for one in (
+            item["a"].to_list()
+            if isinstance(item, Batch)
+            else zip(item.payloads, item.refused.values(), strict=True)
+        )
+    ]
+    assert found == [
+        "x",
+        (LONG.encode(), f"line 3: {TOO_LONG}"),
+        (LONG.encode(), f"line 4: {TOO_LONG}"),
+        "z",
+        "v",
+        (LONG.encode(), f"line 7: {TOO_LONG}"),
+        "u",
+        (b'"w', "line 9: a quote is opened and not closed"),
+    ]
+
+
+@pytest.mark.parametrize("most", range(1, 6))
+async def test_no_row_and_no_bad_line_comes_twice_wherever_reading_stops(tmp_path, most):
+    def all_of(items):
+        rows = [row["a"] for item in items if isinstance(item, Batch) for row in item.rows()]
+        return rows, [x for item in items if not isinstance(item, Batch) for x in item.payloads]
+
+    path = write(tmp_path / "a.csv", DAMAGED.encode())
+    source = File(path=str(path))
+    first = await read(source, most=most)
+    rest = await read(File(path=str(path)), source.position())
+    assert all_of(first + rest) == all_of(await read(File(path=str(path))))
 
 
 async def test_an_open_quote_does_not_hold_the_rest_of_the_file(tmp_path):
