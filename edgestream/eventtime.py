@@ -162,6 +162,11 @@ class Watermark:
         self.value = UNKNOWN
 
     @property
+    def nbytes(self) -> int:
+        """The bytes that grow with the stream."""
+        return 0
+
+    @property
     def front(self) -> int | None:
         """The latest event time that counted, in ns."""
         return None if self._front == UNKNOWN else self._front

@@ -67,9 +67,10 @@ class Memory:
                 yield _warning(node, new, self._most)
 
     def _texts(self, *, shrink: bool = False) -> int:
-        """The bytes of texts that codecs remember."""
+        """The bytes of texts that codecs remember, and of the watermarks of devices."""
         total = 0
         for entry in self._graph.entries.values():
+            total += entry.watermark.nbytes
             size = entry.codec.state_bytes()
             if shrink and size > self._most // _TEXTS:
                 entry.codec.shrink()
