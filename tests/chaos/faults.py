@@ -18,6 +18,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.oracle import Verdict
+from tests.chaos.publisher import END
 from tests.chaos.rig import Rig
+from tests.chaos.tap import Tap
 from tests.chaos.worker import Settings, environment
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.worker import Worker
@@ -150,6 +153,39 @@ def broker_restarts(folder: Path) -> Outcome:
         assert verdict.duplicated <= again, (verdict, again)
         told = f"back within {slowest:.1f} s; sent twice by the publisher: up to {again}"
         return Outcome(Verdict(verdict.windows, verdict.lost, 0, 0), told)
+
+
+@fault("F4.kill")
+def broker_dies(folder: Path) -> Outcome:
+    """SIGKILL of the broker, twice, with its sessions and queues: what the worker acknowledged is
+    there, and nothing more than it was given. What the broker lost is told apart."""
+    with Rig(folder, "sqlite-append", proxied=True) as rig:
+        assert rig.line is not None
+        seen = Tap()
+        rig.line.tap = seen
+        rig.begin()
+        slowest = 0.0
+        for _ in range(2):
+            time.sleep(1.5)
+            rig.broker.kill()
+            time.sleep(0.3)
+            rig.broker.start()
+            slowest = max(slowest, until(acknowledging(rig), RECONNECT, "messages again"))
+        time.sleep(1)
+        rig.verdict()
+        size = rig.window * 1_000
+        got = {(key[0], key[1] // 1_000_000): window[0] for key, window in rig.table()}
+        least: Counter[tuple[str, int]] = Counter()
+        most: Counter[tuple[str, int]] = Counter()
+        for device, ts in seen.acknowledged:
+            least[device, ts // size * size] += device != END
+        for (device, ts), times in seen.given.items():
+            most[device, ts // size * size] += times * (device != END)
+        lost = sum(max(0, count - got.get(key, 0)) for key, count in least.items())
+        more = sum(max(0, count - most[key]) for key, count in got.items())
+        broker = rig.sent.sent - sum(device != END for device, _ in seen.given)
+        told = f"back within {slowest:.1f} s; lost by the broker: {broker} of {rig.sent.sent}"
+        return Outcome(Verdict(len(got), lost, more, 0), told)
 
 
 @fault("F6.cut")

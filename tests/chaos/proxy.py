@@ -29,14 +29,14 @@ Tap = Callable[[int, bool, bytes], None]
 class Proxy:
     """Listens on a port of its own and passes everything on to ``target``."""
 
-    def __init__(self, target: int, *, seed: int = 7, tap: Tap | None = None) -> None:
+    def __init__(self, target: int, *, seed: int = 7) -> None:
         self.port = free_port()
         self.latency = 0.0
         self.resets = 0.0
         self.frozen = False
         self.connections = 0
+        self.tap: Tap | None = None
         self._target = target
-        self._tap = tap
         self._rng = random.Random(seed)
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -113,8 +113,8 @@ class Proxy:
                     await asyncio.sleep(0.05)
                 if self.resets and self._rng.random() < self.resets:
                     return
-                if self._tap is not None:
-                    self._tap(number, back, data)
+                if self.tap is not None:
+                    self.tap(number, back, data)
                 target.write(data)
                 await target.drain()
 

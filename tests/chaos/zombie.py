@@ -204,6 +204,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="edgestream-zombie-") as name:
         report = run(Path(name), given.sink, given.laps)
     print(json.dumps(asdict(report), indent=2))
+    raise SystemExit(bool(report.lost or report.duplicated or set(report.codes[:-1]) != {75}))
 
 
 if __name__ == "__main__":
