@@ -1,7 +1,8 @@
 """Where the tail of the journal begins: what the other side may still send again.
 
 Rule: what is written at every checkpoint may not cost more the longer the journal is. So the tail
-is followed in memory, in stretches of about a second; it begins at the beginning of a stretch.
+is followed in memory, in stretches of about a second; it begins at the beginning of a stretch. A jump
+of the wall clock is no time that has passed: between two rows a few seconds count at most.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ NANOS = 120_000_000_000
 """What was acknowledged longer before the newest message than this has reached the broker: a dead
 connection is noticed within one and a half keep-alives."""
 _LONG_NANOS = 1_000_000_000
+_MOST_BETWEEN = 5_000_000_000
 _LONG_MESSAGES = 4_096
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows that follow each other: the first one's number and arrival, the last one's arrival."""
+    """Rows that follow each other: the first one's number, and how old the journal was then."""
 
     first: int
     began: int
@@ -36,21 +38,26 @@ class Tails:
         """Of a journal that holds ``rows``: source, number, messages, arrival (ns), ascending."""
         self._stretches: dict[str, deque[_Stretch]] = {}
         self._messages: dict[str, int] = {}
+        self._last = 0
+        self._age = 0
         for row in rows:
             self.note(*row)
 
     def note(self, source: str, seq: int, messages: int, received: int) -> None:
         """A row is appended."""
+        self._age += min(max(received - self._last, 0), _MOST_BETWEEN)
+        self._last = received
+        now = self._age
         stretches = self._stretches.setdefault(source, deque())
         last = stretches[-1] if stretches else None
         if (
             last is None
             or last.messages >= _LONG_MESSAGES
-            or abs(received - last.began) >= _LONG_NANOS
+            or now - last.began >= _LONG_NANOS
         ):
-            stretches.append(_Stretch(seq, received, received, messages))
+            stretches.append(_Stretch(seq, now, now, messages))
         else:
-            last.ended = received
+            last.ended = now
             last.messages += messages
         self._messages[source] = self._messages.get(source, 0) + messages
         self._shorten(source, stretches)

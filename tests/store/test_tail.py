@@ -6,7 +6,7 @@ from edgestream.store.tail import Tails
 
 SECOND = 1_000_000_000
 ROWS = st.lists(
-    st.tuples(st.integers(1, 20_000), st.integers(0, 40 * SECOND)), min_size=1, max_size=60
+    st.tuples(st.integers(1, 20_000), st.integers(0, 5 * SECOND)), min_size=1, max_size=120
 )
 
 
@@ -39,3 +39,10 @@ def test_each_source_has_its_own():
     rows = [("a", 1, 70_000, 0), ("b", 2, 1, 0), ("a", 3, 70_000, 2 * SECOND)]
     assert Tails(rows).starts() == {"a": 3, "b": 2}
     assert Tails().start("a") == 0
+
+
+def test_a_clock_that_jumps_cuts_no_tail():
+    day = 86_400 * SECOND
+    clock = [0, SECOND, 3 * day, 3 * day + SECOND, 2 * day, 2 * day + SECOND]
+    rows = [("source", seq, 1, at) for seq, at in enumerate(clock, start=1)]
+    assert Tails(rows).start("source") == 1
