@@ -1,8 +1,8 @@
 """Where the tail of the journal begins: what the other side may still send again.
 
 Rule: what is written at every checkpoint may not cost more the longer the journal is. So the tail
-is followed in memory, in stretches of about a second; it begins at the beginning of a stretch. A jump
-of the wall clock is no time that has passed: between two rows a few seconds count at most.
+is followed in memory, in stretches of about a second; it begins at the beginning of a stretch. A
+jump of the wall clock is no time that has passed: between two rows a few seconds count at most.
 """
 
 from __future__ import annotations
@@ -50,11 +50,7 @@ class Tails:
         now = self._age
         stretches = self._stretches.setdefault(source, deque())
         last = stretches[-1] if stretches else None
-        if (
-            last is None
-            or last.messages >= _LONG_MESSAGES
-            or now - last.began >= _LONG_NANOS
-        ):
+        if last is None or last.messages >= _LONG_MESSAGES or now - last.began >= _LONG_NANOS:
             stretches.append(_Stretch(seq, now, now, messages))
         else:
             last.ended = now
