@@ -167,7 +167,7 @@ SIMPLE = [(kind, late) for kind in test_properties.KINDS for late in (0, 7, 1000
 
 @pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(("kind", "late"), SIMPLE)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_steps=steps)
 def test_each_key_gives_what_its_own_reference_gives(kind, late, given_steps):
     fields, make = test_properties.KINDS[kind]
@@ -176,7 +176,7 @@ def test_each_key_gives_what_its_own_reference_gives(kind, late, given_steps):
 
 
 @pytest.mark.parametrize("kind", test_kinds.KINDS)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_steps=steps)
 def test_each_key_of_other_kinds_gives_what_its_own_reference_gives(kind, given_steps):
     fields, make = test_kinds.KINDS[kind]
