@@ -199,7 +199,7 @@ def _forgotten_before_written(next_: Function) -> Function:
 
 def _drop_letters(checkpoint: Function) -> Function:
     def mutant(self: Task) -> None:
-        self._letters = []
+        self.letters.take()
         checkpoint(self)
 
     return mutant
