@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ def column(rows: Sequence[Row], name: str) -> list[Any]:
 Case = tuple[str, Callable[[Sequence[Row]], Any], str]
 FREE: list[Case] = [
     ("count_if(x > 0)", lambda rows: sum((r.values["x"] or 0) > 0 for r in rows), "same"),
-    ("any(x > 0)", lambda rows: any((r.values["x"] or 0) > 0 for r in rows), "same"),
-    ("all(x > 0)", lambda rows: all((r.values["x"] or 0) > 0 for r in rows), "same"),
+    ("any(x > 0)", lambda rows: _truth(any, rows), "same"),
+    ("all(x > 0)", lambda rows: _truth(all, rows), "same"),
     ("count_distinct(s)", lambda rows: len(set(column(rows, "s"))), "distinct"),
     ("count_distinct(x)", lambda rows: len(set(column(rows, "x"))), "distinct"),
     ("variance(x)", ref.of("variance"), "square"),
@@ -86,6 +86,11 @@ ORDERED: list[Case] = [
     ("fft_peak(x, 8)", lambda rows: ref.spectrum(ref.values(rows, "x")[:8]), "peak"),
     ("fft_amplitude(x, 8)", lambda rows: ref.spectrum(ref.values(rows, "x")[:8]), "height"),
 ]
+
+
+def _truth(of: Callable[[Iterable[bool]], bool], rows: list[Row]) -> bool | None:
+    """Of a window without rows nothing is known."""
+    return of((row.values["x"] or 0) > 0 for row in rows) if rows else None
 
 
 def _delta(xs: list[float]) -> float | None:

@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgestream_connectors.mqtt.publish import Packet, walk
+from edgestream_connectors.mqtt.publish import Messages, Packet, scan, walk
+from edgestream_connectors.mqtt.wire import MAX_LENGTH
 
 DUP = 0x08
 IDS = 65_536
@@ -31,14 +33,10 @@ class Tail:
         self._order = np.zeros(IDS, np.int64)
         count = 0
         for raw, v5 in blocks:
-            found = [
-                (packet.packet_id, _check(packet)) for packet in walk(raw, v5) if packet.packet_id
-            ]
-            if found:
-                ids, checks = np.array(found, np.int64).T
-                self._order[ids] = np.arange(count + 1, count + 1 + len(found))
-                self._checks[ids] = checks
-                count += len(found)
+            ids, checks = _known(raw, v5)
+            self._order[ids] = np.arange(count + 1, count + 1 + len(ids))
+            self._checks[ids] = checks
+            count += len(ids)
         self._order[self._order <= count - REACH] = 0
 
     def __len__(self) -> int:
@@ -62,6 +60,22 @@ class Tail:
         if known:
             self._order[ident] = 0
         return known
+
+
+def _known(raw: bytes, v5: bool) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """The packet ids and checks of the QoS 1 messages of a block, in their order."""
+    messages = Messages()
+    stop = scan(raw, 0, messages, v5, MAX_LENGTH)
+    if stop == len(raw) and len(messages.ids) == len(messages):
+        # Five times as fast as packet by packet, and a restart waits for it.
+        checks = map(crc32, messages.payloads, map(crc32, messages.topics))
+        ids = np.frombuffer(b"".join(messages.ids), ">u2").astype(np.int64)
+        return ids, np.fromiter(checks, np.uint32, len(ids))
+    packets = [packet for packet in walk(raw, v5) if packet.packet_id]
+    return (
+        np.array([packet.packet_id for packet in packets], np.int64),
+        np.array([_check(packet) for packet in packets], np.uint32),
+    )
 
 
 def _check(packet: Packet) -> int:
