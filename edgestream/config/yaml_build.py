@@ -87,7 +87,8 @@ class Builder:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if len(path) >= MAX_DEPTH:
-            self.note(f"nested more than {MAX_DEPTH} deep", mark, last=True)
+            hint = f"{MAX_DEPTH} levels are read"
+            self.note("nested too deep", mark, hint=hint, last=True)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(event, events, path)
         return self._mapping(event, events, path)

@@ -12,6 +12,7 @@ from edgestream.batch import from_rows
 from edgestream.component import State
 from edgestream.store.store import Store
 from edgestream.store.tables import Cut, JournalRow
+from edgestream.store.tail import MESSAGES
 
 BATCH = from_rows([{"device": "a", "n": 1}])
 
@@ -36,9 +37,12 @@ def change(store: Store, statement: str) -> None:
 
 
 async def filled(store: Store) -> None:
-    """Four checkpoints, each with a journal row before and one batch for the sink."""
+    """Four checkpoints, each with a journal row before and one batch for the sink.
+
+    A row has so many messages that what is before it can never be sent again.
+    """
     for epoch in range(1, 5):
-        await store.append(JournalRow(epoch, "source", 1, epoch * 10**12, b"x"))
+        await store.append(JournalRow(epoch, "source", MESSAGES, epoch, b"x"))
         await store.save(cut(epoch, epoch, epoch, outbox=[("sink", epoch, BATCH)]))
 
 
