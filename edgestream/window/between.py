@@ -8,18 +8,17 @@ last of its window. Without ``closes``, every row that opens ends the window bef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from edgestream.aggregate.pool import Pool
 from edgestream.expr import Expr
-from edgestream.window.current import Current, Pieces, heads, just_after
-from edgestream.window.kind import FAR, Closed, Kind, Mask, Placed, Rows
+from edgestream.window.current import Pieces, heads, just_after
+from edgestream.window.kind import FAR, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
-from edgestream.window.ordered import Sorted, expires, late, leaving, still_open
+from edgestream.window.one_open import OneOpen
+from edgestream.window.ordered import Sorted, expires, late
 
 
 @dataclass(slots=True)
@@ -36,22 +35,13 @@ class _Cut:
     """Which of the firsts begin a window that was ended for being open too long."""
 
 
-class Between(Kind):
+class Between(OneOpen):
     """Windows from a row that opens to one that closes; either may be None, ``most`` may be 0."""
-
-    ordered = True
-    soonest = 0
 
     def __init__(self, pool: Pool, opens: Expr | None, closes: Expr | None, most: int) -> None:
         """Start without windows."""
-        super().__init__(pool)
-        self.opens, self.closes, self.most = opens, closes, most
-        self._current = Current(pool)
-
-    @property
-    def safe(self) -> int:
-        """Rows from the watermark on are not late."""
-        return self.watermark
+        super().__init__(pool, most)
+        self.opens, self.closes = opens, closes
 
     def place(self, rows: Rows) -> Placed:
         """Cut the rows of each key into windows; rows in none stay outside."""
@@ -75,36 +65,6 @@ class Between(Kind):
         outside = np.zeros(len(rows.slots), np.bool_)
         outside[slice(None) if out is None else ~out] = cells == 0
         return Placed(cells[cells > 0], out, outside)
-
-    def close(self) -> Iterator[Closed]:
-        """Windows that have closed, that have been open too long, or whose stream has ended."""
-        return leaving(self, self._current, self.most)
-
-    def so_far(self, touched: Mask) -> Iterator[Closed]:
-        """The open windows."""
-        return self._current.open(touched, still_open(self._current, self.most))
-
-    def used(self, slots: int) -> Mask:
-        """Slots with an open window."""
-        return self._current.used(slots)
-
-    def keep(self, slots: Numbers) -> None:
-        """Renumber the slots of open windows."""
-        self._current.keep(slots)
-
-    def save(self) -> dict[str, Any]:
-        """The open windows."""
-        return self._current.save()
-
-    def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
-        """Take the open windows."""
-        self._current.load(arrays, cells)
-        self.due = expires(self._current, self.most)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the open windows."""
-        return self._current.nbytes
 
     def _conditions(self, rows: Rows, late_: Mask | None, order: Numbers) -> tuple[Mask, Mask]:
         """Where sorted rows open and close."""

@@ -5,34 +5,23 @@ With ``most``, a window is over as well when it has been open that long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import numpy as np
 
 from edgestream.aggregate.pool import Pool
-from edgestream.window.current import Current, Pieces, heads, just_after
-from edgestream.window.kind import FAR, Closed, Kind, Mask, Placed, Rows
+from edgestream.window.current import Pieces, heads, just_after
+from edgestream.window.kind import FAR, Mask, Placed, Rows
 from edgestream.window.lookup import Numbers
-from edgestream.window.ordered import Sorted, expires, late, leaving, still_open
+from edgestream.window.one_open import OneOpen
+from edgestream.window.ordered import Sorted, expires, late
 
 
-class Counted(Kind):
+class Counted(OneOpen):
     """Windows of ``count`` rows, one after the other, open for ``most`` (0: no bound)."""
-
-    ordered = True
-    soonest = 0
 
     def __init__(self, pool: Pool, count: int, most: int) -> None:
         """Start without windows."""
-        super().__init__(pool)
-        self.count, self.most = count, most
-        self._current = Current(pool)
-
-    @property
-    def safe(self) -> int:
-        """Rows from the watermark on are not late."""
-        return self.watermark
+        super().__init__(pool, most)
+        self.count = count
 
     def place(self, rows: Rows) -> Placed:
         """Cut the rows of each key into windows."""
@@ -48,36 +37,6 @@ class Counted(Kind):
         cells = self._current.settle(self._pieces(came, cuts))
         self.due = expires(self._current, self.most)
         return Placed(came.back(cells[np.cumsum(cuts) - 1]), out)
-
-    def close(self) -> Iterator[Closed]:
-        """Windows that are full, that have been open for too long, or whose stream has ended."""
-        return leaving(self, self._current, self.most)
-
-    def so_far(self, touched: Mask) -> Iterator[Closed]:
-        """The open windows."""
-        return self._current.open(touched, still_open(self._current, self.most))
-
-    def used(self, slots: int) -> Mask:
-        """Slots with an open window."""
-        return self._current.used(slots)
-
-    def keep(self, slots: Numbers) -> None:
-        """Renumber the slots of open windows."""
-        self._current.keep(slots)
-
-    def save(self) -> dict[str, Any]:
-        """The open windows."""
-        return self._current.save()
-
-    def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
-        """Take the open windows."""
-        self._current.load(arrays, cells)
-        self.due = expires(self._current, self.most)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the open windows."""
-        return self._current.nbytes
 
     def _cut(self, came: Sorted) -> Mask:
         """Where a window begins: by the place of a row among those of its slot."""
