@@ -362,6 +362,8 @@ class Sink(Component):
     """
 
     delivery: ClassVar[SinkDelivery]
+    how: ClassVar[str] = ""
+    """In a few words why its delivery holds, where that is not for the usual reason."""
     fences: ClassVar[bool] = False
     """Whether `open` claims the place for ``ctx.epoch``, so that an older worker is `Fenced`."""
     ordered: ClassVar[bool] = True
@@ -369,6 +371,10 @@ class Sink(Component):
 
     def accepts(self, schema: Schema, keys: Sequence[str]) -> None:
         """At load: raise `ConfigError` where rows of this shape cannot be written."""
+
+    def owns(self) -> str:
+        """What no other sink may write to, such as the path of a file; empty: nothing."""
+        return ""
 
     def overwrites(self, keys: Sequence[str]) -> bool:
         """Whether writing rows with these keys again leaves what was there, tokens apart.

@@ -58,7 +58,8 @@ def feeding(spec: PipelineSpec, name: str) -> set[str]:
 def pairs(spec: PipelineSpec) -> Iterator[Pair]:
     """Every source-sink pair with what it holds under the pipeline's delivery."""
     for sink_name, sink in spec.sinks.items():
-        strongest, reason = _BY_SINK[sink.component.delivery]
+        strongest, usual = _BY_SINK[sink.component.delivery]
+        reason = sink.component.how or usual
         but = f"but the spool holds {sink.spool}" if sink.spool.drops else ""
         for source_name in sorted(feeding(spec, sink_name)):
             how = _from(spec.sources[source_name])
@@ -91,7 +92,7 @@ def agreed(spec: PipelineSpec) -> Delivery:
     """The delivery of the whole pipeline; raises `ConfigError` where a pair cannot hold it."""
     held = list(pairs(spec))
     problems = [problem for name in spec.sinks for problem in _spool_problems(spec, name)]
-    problems += _durability_problems(spec)
+    problems += [*_durability_problems(spec), *_sharing_problems(spec)]
     if spec.delivery is None and not problems:
         return min((pair.delivery for pair in held), key=STRONGEST.index)
     problems += [
@@ -130,6 +131,18 @@ def _durability_problems(spec: PipelineSpec) -> Iterator[Problem]:
         message = f"{spec.delivery} needs what was acknowledged to be written down first"
         hint = "write durability: process or power, or ask for delivery: best_effort"
         yield Problem(message, path, hint)
+
+
+def _sharing_problems(spec: PipelineSpec) -> Iterator[Problem]:
+    """Sinks that would wait for each other for ever."""
+    owners: dict[str, str] = {}
+    for name, sink in spec.sinks.items():
+        place = sink.component.owns()
+        if place and place in owners:
+            message = f"{name} and {owners[place]} write to {place}, which takes one sink at a time"
+            hint = "give each its own, or let one sink take the rows of both (from: [a, b])"
+            yield Problem(message, spec.path(name), hint)
+        owners[place] = name
 
 
 def _spool_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:

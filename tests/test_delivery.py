@@ -125,6 +125,33 @@ def test_check_refuses_what_does_not_fit(
     assert problem in run("check", more, delivery=delivery)
 
 
+SHARED = """
+name: shared
+sources: {{gen: {{generate: {{}}}}}}
+sinks:
+  one: {{from: gen, file: {{path: {one}}}}}
+  two: {{from: gen, file: {{path: {two}}}}}
+"""
+
+
+def test_two_sinks_on_one_file_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "shared.yaml", tmp_path / "out.ndjson"
+    (tmp_path / "link.ndjson").symlink_to(out)
+    path.write_text(SHARED.format(one=out, two=tmp_path / "link.ndjson"))
+    told = Cli(capsys)("check", path)
+    assert f"sinks.two: two and one write to {out}, which takes one sink at a time" in told.err
+    path.write_text(SHARED.format(one=out, two=tmp_path / "other.ndjson"))
+    assert Cli(capsys)("check", path).code == 0
+
+
+def test_plan_says_how_a_file_holds_each_row_once(run: Command) -> None:
+    told = run("plan", "", sink="file: out.ndjson")
+    assert "source → sink: effectively_once (" in told
+    assert "; what was not committed is cut off when the file is opened again)" in told
+
+
 def test_new_rows_first_is_refused_where_an_older_row_would_win() -> None:
     spec = SinkSpec(("steps",), Sqlite("a.db", "averages"), spool=Spool(order="live_first"))
     schema = Schema.of_kinds({"device": "string", "window_start": "time"})

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgestream.component import Token
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, Fatal
-from edgestream.sinks.disk import in_words
+from edgestream.sinks.disk import worded
+
+_TAIL = 4096
+"""Bytes before the committed end by which the output is known again."""
 
 
 @dataclass(slots=True)
 class Committed:
-    """What is committed of the output at ``output``: its size, and a token for each sink id."""
+    """What is committed of the output at ``output``: its size, and a token for each sink id.
+
+    ``tail`` is a checksum of the last bytes before that size; None where an older edgestream
+    wrote none.
+    """
 
     output: Path
     size: int = 0
-    tokens: dict[str, Token] = field(default_factory=dict)
+    tail: int | None = None
+    tokens: Mapping[str, Token] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -32,11 +42,12 @@ class Committed:
         """Read the file; False where there is none. Raises `Fatal` where it is damaged."""
         try:
             saved = json.loads(self.path.read_bytes())
-            self.size = int(saved["size"])
+            size, tail = int(saved["size"]), saved.get("tail")
             self.tokens = {
                 name: Token(str(token["store"]), int(token["seq"]), int(token.get("epoch", 0)))
                 for name, token in saved["tokens"].items()
             }
+            self.size, self.tail = size, None if tail is None else int(tail)
         except FileNotFoundError:
             return False
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -44,12 +55,20 @@ class Committed:
             raise Fatal(words, EXIT_CONFIG) from error
         return True
 
-    def write(self) -> None:
-        """Replace the file, so that either the old or the new one is there after a power cut."""
-        tokens = {name: asdict(token) for name, token in self.tokens.items()}
-        text = json.dumps({"size": self.size, "tokens": tokens}).encode()
+    def is_of(self, fd: int) -> bool:
+        """Whether the open file holds what was committed, as far as its last bytes tell."""
+        return self.tail is None or self.tail == _checksum(fd, self.size)
+
+    def write(self, fd: int, size: int, tokens: Mapping[str, Token]) -> None:
+        """Let so much of the open file be committed.
+
+        The file is replaced, so that either the old or the new one is there after a power cut.
+        """
         new = Path(f"{self.path}.new")
-        try:
+        with worded(self.path):
+            tail = _checksum(fd, size)
+            told = {name: asdict(token) for name, token in tokens.items()}
+            text = json.dumps({"size": size, "tail": tail, "tokens": told}).encode()
             with new.open("wb") as file:
                 file.write(text)
                 file.flush()
@@ -60,8 +79,12 @@ class Committed:
                 force(folder, self.path.parent)
             finally:
                 os.close(folder)
-        except OSError as error:
-            raise in_words(error, str(self.path)) from error
+        self.size, self.tail, self.tokens = size, tail, tokens
+
+
+def _checksum(fd: int, size: int) -> int:
+    first = max(0, size - _TAIL)
+    return zlib.crc32(os.pread(fd, size - first, first))
 
 
 def force(fd: int, path: Path) -> None:

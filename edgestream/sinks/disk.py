@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgestream.errors import (
@@ -17,6 +19,15 @@ from edgestream.errors import (
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextlib.contextmanager
+def worded(path: Path) -> Iterator[None]:
+    """Raise what goes wrong with the file at ``path`` in words."""
+    try:
+        yield
+    except OSError as error:
+        raise in_words(error, str(path)) from error
 
 
 def in_words(error: OSError, path: str) -> ComponentError:

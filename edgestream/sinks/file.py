@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgestream.batch import Batch
@@ -24,16 +25,21 @@ class FileSink(Sink):
     that hold a value in another column become dead letters. Times are ISO 8601 in UTC, what is
     missing is null or empty. Keys are not looked at: a file can only be appended to.
 
-    The file may be moved away at any time (log rotation): a new one is begun. One pipeline at a
-    time may write to a file.
+    The file may be moved away at any time while the pipeline runs or after it stopped in good order
+    (log rotation): a new one is begun. After a crash start it once before: until then the file may
+    end with rows that are not committed, and they are written again. ``copytruncate`` loses what
+    is written between the copy and the cut. One sink at a time may write to a file; a second waits.
 
     Delivery: transactional. Each flush forces the rows to the disk and then replaces the file
-    ``<path>.commit`` beside it, which holds the committed size and token. When the sink is opened
-    again, what lies behind that size is cut off and written once more. A file without a
-    ``.commit`` beside it is appended to.
+    ``<path>.commit`` beside it, which holds the committed size, a checksum of the last bytes before
+    it, and the token. When the sink is opened again, what lies behind that size is cut off, said in
+    the log, and written once more: who reads the file while it is written should read up to that
+    size. A file that was changed below it is refused and left as it is; one that is gone or empty
+    is begun anew. A file without a ``.commit`` beside it is appended to.
     """
 
     delivery: ClassVar[SinkDelivery] = "transactional"
+    how: ClassVar[str] = "what was not committed is cut off when the file is opened again"
 
     path: str = option(help="The file; .csv, .ndjson and .gz at its end are understood.")
     format: Literal["ndjson", "csv"] | None = option(
@@ -42,6 +48,10 @@ class FileSink(Sink):
 
     _thread: OneThread | None = state()
     _output: Output | None = state()
+
+    def owns(self) -> str:
+        """The file, whatever other name it has."""
+        return str(Path(self.path).resolve())
 
     async def open(self, ctx: Context) -> Token | None:
         """Open or create the file, and cut off what was not committed."""

@@ -16,7 +16,7 @@ from edgestream.component import Token
 from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal
 from edgestream.sinks.cells import good_rows, without_columns
 from edgestream.sinks.committed import Committed, force
-from edgestream.sinks.disk import in_words
+from edgestream.sinks.disk import worded
 from edgestream.sinks.text import csv_lines, csv_text, json_lines, writable
 
 SPILL = 1024 * 1024
@@ -48,17 +48,16 @@ class Output:
 
     def open(self) -> Token | None:
         """Open or create the file, cut off what was not committed; the last token of the id."""
-        try:
+        with worded(self._path):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                words = f"{self._path} is being written by another process or pipeline"
+                raise Disconnected(f"{words}; waiting for it to end") from error
             self._end = self._restore()
             if self._end:
                 self._go_on()
-        except BlockingIOError as error:
-            words = f"{self._path} is being written by another process; waiting for it to end"
-            raise Disconnected(words) from error
-        except OSError as error:
-            raise in_words(error, str(self._path)) from error
         return self._committed.tokens.get(self._id)
 
     def write(self, batch: Batch) -> dict[int, str]:
@@ -90,10 +89,10 @@ class Output:
         if token is None and self._end == self._committed.size:
             return
         force(self._fd, self._path)
+        tokens = self._committed.tokens
         if token is not None:
-            self._committed.tokens[self._id] = token
-        self._committed.size = self._end
-        self._committed.write()
+            tokens = {**tokens, self._id: token}
+        self._committed.write(self._fd, self._end, tokens)
 
     def close(self) -> None:
         """Close the file; the next open cuts off what was not flushed."""
@@ -106,19 +105,24 @@ class Output:
         size = os.fstat(self._fd).st_size
         known = self._committed.read()
         committed = self._committed.size if known else size
+        if 0 < size < committed:
+            raise self._changed(f"it has {size} bytes but {committed} were committed")
+        if size >= committed and not self._committed.is_of(self._fd):
+            raise self._changed(f"what stands before byte {committed} is not what was committed")
         if size > committed:
+            told = "%s: %d bytes that were not committed are cut off"
+            self._log.warning(told, self._path, size - committed)
             os.ftruncate(self._fd, committed)
-        elif 0 < size < committed:
-            words = f"{self._path} has {size} bytes but {committed} were committed: it was changed"
-            remedy = f"put it back, or move it and {self._committed.path} away"
-            raise Fatal(f"{words}; {remedy}", EXIT_CONFIG)
         elif size < committed:
             self._log.warning("%s was moved away or emptied; it begins anew", self._path)
         if not known or size < committed:
             # From now on the file is cut at its present end, should nothing be committed.
-            self._committed.size = size
-            self._committed.write()
+            self._committed.write(self._fd, size, self._committed.tokens)
         return self._committed.size
+
+    def _changed(self, how: str) -> Fatal:
+        remedy = f"put it back, or move it and {self._committed.path} away"
+        return Fatal(f"{self._path} was changed by another program: {how}; {remedy}", EXIT_CONFIG)
 
     def _go_on(self) -> None:
         """Get ready to append to rows that are there."""
@@ -136,15 +140,16 @@ class Output:
 
     def _spill(self) -> None:
         """Write what is pending; where that fails the file is as before."""
-        self._look()
-        try:
-            with memoryview(self._pending) as data:
-                done = 0
-                while done < len(data):
-                    done += os.pwrite(self._fd, data[done:], self._end + done)
-        except OSError as error:
-            os.ftruncate(self._fd, self._end)
-            raise in_words(error, str(self._path)) from error
+        with worded(self._path):
+            self._look()
+            try:
+                with memoryview(self._pending) as data:
+                    done = 0
+                    while done < len(data):
+                        done += os.pwrite(self._fd, data[done:], self._end + done)
+            except OSError:
+                os.ftruncate(self._fd, self._end)
+                raise
         self._end += done
         self._pending.clear()
 
@@ -153,8 +158,14 @@ class Output:
         if self._fd < 0:
             raise Disconnected(f"{self._path} is not open")
         mine = os.fstat(self._fd)
-        if not self._path.exists() or self._path.stat().st_ino != mine.st_ino:
+        try:
+            same = os.path.samestat(self._path.stat(), mine)
+        except FileNotFoundError:
+            same = False
+        if not same:
+            # Forced to the disk, for what is cut off here is written to the new file.
             os.ftruncate(self._fd, min(mine.st_size, self._committed.size))
+            force(self._fd, self._path)
             raise Disconnected(f"{self._path} was moved away; it begins anew")
         if mine.st_size != self._end:
             raise Disconnected(f"{self._path} was changed by another program")
@@ -165,6 +176,10 @@ def _header(path: Path) -> list[str]:
     import csv  # noqa: PLC0415 - only where a file needs it
     import gzip  # noqa: PLC0415
 
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        line = file.readline(_MAX_HEADER).decode("utf-8", "replace")
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            line = file.readline(_MAX_HEADER).decode("utf-8", "replace")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        words = f"{path} is damaged: its column names cannot be read ({error}); move it away"
+        raise Fatal(words, EXIT_CONFIG) from error
     return next(csv.reader([line]), [])

@@ -3,6 +3,7 @@ import errno
 import gzip
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,7 @@ async def test_each_flush_ends_a_gzip_member(tmp_path):
         assert numbers(path) == list(range(1, seq + 1))
         assert json.loads((tmp_path / "out.ndjson.gz.commit").read_text()) == {
             "size": path.stat().st_size,
+            "tail": zlib.crc32(path.read_bytes()),
             "tokens": {context().id: {"store": "s", "seq": seq, "epoch": 0}},
         }
     await sink.close()
@@ -360,3 +362,63 @@ async def test_any_order_of_writes_flushes_and_crashes_gives_each_row_once(
             assert numbers(path) == list(range(1, committed + 1))
             written = committed
     await sink.close()
+
+
+async def test_another_file_in_its_place_is_told_and_left_as_it_is(tmp_path):
+    path = tmp_path / "out.ndjson"
+    await store(FileSink(path=str(path)), batch([1]), seq=1)
+    other = b"".join(b"line %d of something else\n" % number for number in range(9))
+    path.write_bytes(other)
+    with pytest.raises(Fatal, match="changed by another program: what stands before") as caught:
+        await store(FileSink(path=str(path)), batch([2]), seq=2)
+    assert caught.value.exit_code == EXIT_CONFIG
+    assert path.read_bytes() == other
+
+
+async def test_what_is_cut_off_is_told(tmp_path, caplog):
+    path = tmp_path / "out.ndjson"
+    await store(FileSink(path=str(path)), batch([1]), seq=1)
+    assert "cut off" not in caplog.text
+    with path.open("ab") as file:
+        file.write(b"half a row")
+    await store(FileSink(path=str(path)), batch([2]), seq=2)
+    assert "10 bytes that were not committed are cut off" in caplog.text
+
+
+async def test_a_commit_of_before_there_was_a_checksum_is_taken(tmp_path):
+    path = tmp_path / "out.ndjson"
+    path.write_text('{"n": 1}\nhalf')
+    tokens = {context().id: {"store": "s", "seq": 1}}
+    (tmp_path / "out.ndjson.commit").write_text(json.dumps({"size": 9, "tokens": tokens}))
+    assert await store(FileSink(path=str(path)), batch([2]), seq=2) == Token("s", 1)
+    assert numbers(path) == [1, 2]
+
+
+@pytest.mark.parametrize("seq", [None, 1])
+async def test_a_commit_that_found_no_room_is_made_by_the_next_flush(tmp_path, monkeypatch, seq):
+    path = tmp_path / "out.ndjson"
+    token = None if seq is None else Token("s", seq)
+    sink = FileSink(path=str(path))
+    await sink.open(context())
+    await sink.write(batch([1]))
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(Retry, match="disk full"):
+        await sink.flush(token)
+    monkeypatch.undo()
+    await sink.flush(token)
+    await sink.close()
+    assert await store(FileSink(path=str(path)), batch([2]), seq=2) == token
+    assert numbers(path) == [1, 2]
+
+
+@pytest.mark.parametrize("damage", [b"n,x\n1,2\n", gzip.compress(b"n,x\n1,2\n")[:12]])
+async def test_a_damaged_csv_file_that_was_there_is_told(tmp_path, damage):
+    path = tmp_path / "out.csv.gz"
+    path.write_bytes(damage)
+    with pytest.raises(Fatal, match=r"out\.csv\.gz is damaged: its column names"):
+        await store(FileSink(path=str(path)), batch([1]), seq=1)
+    assert path.read_bytes() == damage
