@@ -274,9 +274,9 @@ class Running:
     ) -> None:
         for writer in self.writers.values():
             writer.finish()
-        everything = asyncio.gather(*writing)
+        last = asyncio.wait(writing, return_when=asyncio.FIRST_EXCEPTION)
         told = children.start(_told(self._stopping), "stop while writing")
-        either: list[asyncio.Future[Any]] = [everything, told]
+        either: list[asyncio.Future[Any]] = [everything := asyncio.create_task(last), told]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         self.grace.begin()
         durable = self.delivery != "best_effort"

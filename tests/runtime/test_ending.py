@@ -1,6 +1,7 @@
 """A stop ends in time, whatever hangs, and waits for nobody who is away."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -72,13 +73,17 @@ async def test_a_hung_sink_is_left_at_the_end_of_the_grace(tmp_path: Path, hangs
     assert [row["device"] for row in table.rows] == ["a"]
 
 
-async def test_a_stop_waits_for_no_sink_that_is_away(tmp_path: Path) -> None:
+async def test_a_stop_waits_for_no_sink_that_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     wire = Wire([[message("a", 1)]])
     made, table = spec(wire, "")
     table.fail = [Disconnected("the database is down")] * 1_000_000
     running = Running(made, tmp_path, SystemClock())
     await stopped(running, 600, lambda: running.task and running.task.checkpoints)
     assert running.saved
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_a_source_that_hangs_in_its_last_acknowledgement_holds_up_no_checkpoint(
