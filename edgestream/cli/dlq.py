@@ -25,7 +25,7 @@ from edgestream.config.values import nanos
 from edgestream.errors import EXIT_BUG, EXIT_OK, StoreLocked, printable
 from edgestream.runtime.resending import send_again
 from edgestream.spec import PipelineSpec
-from edgestream.store.letters import STAGES, DeadLetter, Held, Wanted, readable
+from edgestream.store.letters import STAGES, DeadLetter, Held, Wanted, readable, row_of
 from edgestream.store.store import Store
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ _HINTS: Mapping[str, str] = {
     "on, or drop it.",
     "write": "The sink refused this row. Correct the table or the steps before it; then send the "
     "row to the sink again, or drop it.",
+    "store": "The state file gave back other bytes than were written, so nobody can say which of "
+    "its messages or rows are right; these are the bytes. Look after the disk; then drop it.",
 }
 
 
@@ -137,7 +139,8 @@ def show(path: Path, number: int, output: str, **given: Any) -> None:
     click.echo("")
     click.echo(_content(letter))
     click.echo(f"\n{_HINTS[letter.stage]}")
-    click.echo(f"  edgestream dlq replay {path} --id {number}")
+    if letter.form != "block":
+        click.echo(f"  edgestream dlq replay {path} --id {number}")
     click.echo(f"  edgestream dlq drop {path} --id {number}")
 
 
@@ -188,7 +191,7 @@ def drop(path: Path, yes: bool, **given: Any) -> None:
 def as_json(letter: DeadLetter) -> dict[str, Any]:
     """A letter as JSON values: ``payload`` as text (or ``hex``), a row as JSON text."""
     content = {"payload": readable(letter)}
-    if letter.form in ("payload", "line") and not _is_text(letter.data):
+    if not _is_row(letter) and not _is_text(letter.data):
         content = {"hex": letter.data.hex()}
     return {
         "id": letter.id,
@@ -207,7 +210,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
 
 def _content(letter: DeadLetter) -> str:
     """The payload as text, or as a hex dump where it is none."""
-    if letter.form in ("row", "text") or _is_text(letter.data):
+    if _is_row(letter) or _is_text(letter.data):
         return "\n".join(printable(line) for line in readable(letter).splitlines())
     return "\n".join(
         f"{begin:08x}  {part.hex(' '):<47}  {_ascii(part)}"
@@ -218,6 +221,11 @@ def _content(letter: DeadLetter) -> str:
 
 def _ascii(part: bytes) -> str:
     return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+
+
+def _is_row(letter: DeadLetter) -> bool:
+    """Whether it can be shown as JSON: a row that is whole, or one that was kept as text."""
+    return letter.form == "text" or (letter.form == "row" and row_of(letter) is not None)
 
 
 def _is_text(data: bytes) -> bool:

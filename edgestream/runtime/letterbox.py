@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,11 @@ ENOUGH = 1_000
 """So many dead letters make a checkpoint due."""
 
 
+def bounds_of(limits: DeadLetters) -> Bounds:
+    """How many dead letters are kept."""
+    return Bounds(limits.max_rows, int(nbytes(limits.max_bytes)))
+
+
 class LetterBox:
     """What was made since the start, and what is in the state file."""
 
@@ -27,8 +33,10 @@ class LetterBox:
         self.by: Counter[tuple[str, str]] = Counter()
         """How many of each step and stage."""
         self.last: DeadLetter | None = None
+        self.damaged: Counter[str] = Counter()
+        """How many messages and rows of each source and sink were in damaged blocks."""
         self.held = Held(0, 0, 0)
-        self.bounds = Bounds(limits.max_rows, int(nbytes(limits.max_bytes)))
+        self.bounds = bounds_of(limits)
         self.replayed: list[int] = []
         """The numbers of letters whose outcome the next checkpoint holds."""
         self.attempts = 0
@@ -45,6 +53,14 @@ class LetterBox:
         """Count letters, which the next checkpoint takes."""
         self._count(letters)
         self._waiting += letters
+
+    def set_aside(self) -> list[DeadLetter]:
+        """Count the damaged blocks that were set aside since the last call; they are on disk."""
+        letters = self._store.aside.take()
+        self._count(letters)
+        for letter in letters:
+            self.damaged[letter.step] += json.loads(letter.position)["rows"]
+        return letters
 
     def numbered(self, lane: str, number: int) -> None:
         """Rows of letters that are sent again go to a sink under this number."""

@@ -1,8 +1,13 @@
-"""Telling of dead letters in the log: at once, then at most once a minute, and at the end."""
+"""Telling of dead letters in the log: at once, then at most once a minute, and at the end.
+
+Damaged blocks of the state file are told of at once, each time: they say what is lost.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import defaultdict
 from pathlib import Path
 
 from edgestream.clock import SECOND, Clock
@@ -10,6 +15,14 @@ from edgestream.runtime.task import Task
 
 PAUSE = 60 * SECOND
 LONGEST = 200
+MOST_NUMBERS = 20
+"""So many numbers of damaged blocks are named."""
+LOST = {
+    "journal": "%d messages that were accepted are lost",
+    "outbox": "%d rows do not reach the sink",
+    "spool": "%d rows do not reach the sink",
+}
+PROCESSED = "%d messages are processed already, and not recognised should they come again"
 
 
 class DeadLetterNews:
@@ -43,3 +56,25 @@ class DeadLetterNews:
             f" ({dropped} older ones had no room and were dropped)" if dropped else "",
             letter.reason[:LONGEST],
         )
+
+    async def tell_of_damage(self) -> None:
+        """Say what was in damaged blocks of the state file that were set aside."""
+        found: dict[tuple[str, str, bool], dict[int, int]] = defaultdict(dict)
+        for letter in self._task.letters.set_aside():
+            place: dict[str, int] = json.loads(letter.position)
+            rows = place.pop("rows")
+            [(table, number)] = place.items()
+            known = (self._task.position(letter.step) or {}).get("seq", 0)
+            processed = table == "journal" and number <= known
+            found[table, letter.step, processed][number] = rows
+        if not found:
+            return
+        for (table, step, processed), blocks in found.items():
+            what = LOST[table] if not processed else PROCESSED
+            numbers = ", ".join(map(str, sorted(blocks)[:MOST_NUMBERS]))
+            more = f" and {len(blocks) - MOST_NUMBERS} more" * (len(blocks) > MOST_NUMBERS)
+            self._log.error(
+                "%s: %s is damaged in %s, at number %s%s, and set aside as dead letters: %s",
+                step, table, self._path, numbers, more, what % sum(blocks.values()),
+            )  # fmt: skip
+        await self._task.letters.look()

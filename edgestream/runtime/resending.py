@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgestream.batch import Strings
+from edgestream.batch import Batch, Strings
 from edgestream.clock import Clock
 from edgestream.component import Payloads
 from edgestream.graph import Arrived
-from edgestream.packing import decode_batch
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Item
+from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.running import Running
 from edgestream.runtime.task import Task
 from edgestream.spec import PipelineSpec
-from edgestream.store.letters import DeadLetter, Wanted
+from edgestream.store.letters import DeadLetter, Wanted, row_of
 from edgestream.store.store import Store
 
 PAGE = 500
@@ -60,8 +60,8 @@ class Resending(Running):
         self.left: dict[int, str] = {}
         self.sent = 0
 
-    async def _replay(self, store: Store, task: Task) -> None:
-        await super()._replay(store, task)
+    async def _replay(self, store: Store, task: Task, news: DeadLetterNews) -> None:
+        await super()._replay(store, task, news)
         letters = await store.dead_letters(self._wanted)
         for attempts in sorted({letter.attempts for letter in letters}):
             alike = [letter for letter in letters if letter.attempts == attempts]
@@ -100,14 +100,16 @@ def resend(
     """
     if letter.form == "text":
         raise CannotResend("an older edgestream kept it as text without the kinds of its columns")
+    if letter.form == "block":
+        raise CannotResend("its bytes are not those that were stored")
     if letter.stage == "write":
         if letter.step not in flow.graph.exits:
             raise CannotResend(f"there is no sink {letter.step!r} any more")
-        return [(letter.step, decode_batch(letter.data))], []
+        return [(letter.step, _row(letter))], []
     if letter.stage == "operator":
         if letter.step not in flow.graph.nodes:
             raise CannotResend(f"there is no step {letter.step!r} any more")
-        arrived = flow.graph.push_to(letter.step, decode_batch(letter.data))
+        arrived = flow.graph.push_to(letter.step, _row(letter))
         made = flow.letters(now, json.loads(letter.position))
         return arrived, [replace(one, attempts=letter.attempts + 1) for one in made]
     return _read_again(flow, letter, now, monotonic)
@@ -120,7 +122,7 @@ def _read_again(
         raise CannotResend(f"there is no source {letter.step!r} any more")
     if letter.form == "line":
         raise CannotResend("it is a damaged line of a file; correct the line in a file of its own")
-    data = decode_batch(letter.data) if letter.form == "row" else _payloads(letter)
+    data = _row(letter) if letter.form == "row" else _payloads(letter)
     item = Item(letter.step, data, {})
     passed = flow.push(item, flow.read(item, letter.received, again=True), now, monotonic)
     made = [
@@ -136,6 +138,13 @@ def _read_again(
         for one in passed.letters
     ]
     return passed.arrived, made
+
+
+def _row(letter: DeadLetter) -> Batch:
+    row = row_of(letter)
+    if row is None:
+        raise CannotResend("its bytes are not those that were stored")
+    return row
 
 
 def _payloads(letter: DeadLetter) -> Payloads:

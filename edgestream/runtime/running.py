@@ -22,9 +22,11 @@ from edgestream.errors import EdgestreamError
 from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.change import without_loss
+from edgestream.runtime.children import Children
 from edgestream.runtime.crashes import noted
 from edgestream.runtime.ending import Grace, ended, written
 from edgestream.runtime.inbox import Inbox, Item
+from edgestream.runtime.letterbox import bounds_of
 from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.reader import Reader, sequence_after
 from edgestream.runtime.recovery import Choice, recovered
@@ -92,7 +94,10 @@ class Running:
         if any(entry.time is None for entry in self.graph.entries.values()):
             await until_set(self._clock, self._stopping, self._notice)
         safe = durability(self.spec) == "power"
-        opening = Store.open(self._folder, self.spec.name, self._notice, power_safe=safe)
+        bounds = bounds_of(self.spec.dead_letters)
+        opening = Store.open(
+            self._folder, self.spec.name, self._notice, power_safe=safe, bounds=bounds
+        )
         store = await _unless(self._stopping, opening)
         if store is None:
             self.state = "stopped"
@@ -147,7 +152,7 @@ class Running:
                 task.heads.get(name + LATE, 0),
                 resume.spools.get(name, Waiting()),
             )
-        async with _Children() as children:
+        async with Children() as children:
             writing = [
                 children.start(writer.run(), f"write {name}")
                 for name, writer in self.writers.items()
@@ -155,13 +160,13 @@ class Running:
             for refresher in _refreshers(self.graph, self._clock, self.log):
                 await refresher.once()
                 children.start(refresher.run(), "refresh")
-            await self._replay(store, task)
+            news = DeadLetterNews(task, store.path, self._clock, self.log)
+            await self._replay(store, task, news)
             self._reading = [
                 children.start(reader.run(), f"read {name}")
                 for name, reader in self.readers.items()
             ]
             self.state = "running"
-            news = DeadLetterNews(task, store.path, self._clock, self.log)
             ticking = children.start(self._tick(store, news), "tick")
             stopping = children.start(self._wait_for_stop(store, task), "stop")
             await children.until(children.start(task.run(), "process"))
@@ -171,6 +176,7 @@ class Running:
             await self._finish_writing(store, children, writing)
             for writer in self.writers.values():
                 writer.drops.tell(last=True)
+            await news.tell_of_damage()
             news.tell(last=True)
 
     def _assemble(self, store: Store, resume: Resume) -> Task:
@@ -215,7 +221,7 @@ class Running:
         ctx = Context(f"{self.spec.name}.{name}", self.log, clock, status.metrics, *known)
         return ctx, status
 
-    async def _replay(self, store: Store, task: Task) -> None:
+    async def _replay(self, store: Store, task: Task, news: DeadLetterNews) -> None:
         """Process again what was journalled and is in no checkpoint; best effort has nothing."""
         if self.delivery == "best_effort":
             await store.forget_checkpoints()
@@ -227,11 +233,13 @@ class Running:
         }
         after = min(positions.values(), default=0)
         while rows := await store.blocks(after, 64) if positions else []:
+            await news.tell_of_damage()  # while it is known what was not processed
             for row in rows:
                 after = row.seq
                 if row.seq > positions.get(row.source, row.seq):
                     data = self.graph.entries[row.source].component.unpack(row.raw, row.received)
                     await task.process(Item(row.source, data, {"seq": row.seq}))
+        await news.tell_of_damage()
 
     async def _tick(self, store: Store, news: DeadLetterNews) -> None:
         quiet = set(self.graph.entries)
@@ -240,6 +248,7 @@ class Running:
             self._inbox.ready.set()
             self.jumps.look()
             store.settle()
+            await news.tell_of_damage()
             news.tell()
             for name in [n for n in quiet if self.graph.entries[n].rows_out >= ENOUGH]:
                 quiet.discard(name)
@@ -270,7 +279,7 @@ class Running:
         task.stop()
 
     async def _finish_writing(
-        self, store: Store, children: _Children, writing: list[asyncio.Task[None]]
+        self, store: Store, children: Children, writing: list[asyncio.Task[None]]
     ) -> None:
         for writer in self.writers.values():
             writer.finish()
@@ -319,32 +328,3 @@ async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 async def _still_ours(writers: Mapping[str, Writer]) -> None:
     """Return once the sinks say that no other worker has taken over, or do not answer."""
     await asyncio.wait([writer.verified() for writer in writers.values()], timeout=VERIFY)
-
-
-class _Children:
-    """Tasks that live and die together: the first failure ends all and is what is raised."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> _Children:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await ended(self._tasks)
-
-    def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        return task
-
-    async def until(self, main: asyncio.Task[None]) -> None:
-        """Wait for ``main``; whatever fails first is raised."""
-        while True:
-            for task in self._tasks:
-                if task.done() and not task.cancelled() and task.exception() is not None:
-                    task.result()
-            if main.done():
-                return
-            pending = {task for task in self._tasks if not task.done()}
-            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

@@ -284,6 +284,9 @@ def _dead_letters(running: Running) -> Iterator[Sample]:
     for (step, stage), count in counts.items():
         text = "Payloads and rows that became dead letters."
         yield sample("dead_letters", "counter", text, count, step=step, stage=stage)
+    for step, count in task.letters.damaged.items():
+        text = "Messages and rows in damaged blocks of the state file."
+        yield sample("damaged_rows", "counter", text, count, step=step)
     held = task.letters.held
     text = "Dead letters that the bounds pushed out."
     yield sample("dead_letters_dropped", "counter", text, held.dropped)

@@ -13,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from edgestream.batch import Batch
+from edgestream.errors import StoreError
 from edgestream.packing import decode_batch
 
-Stage: TypeAlias = Literal["decode", "time", "operator", "write"]
-"""Where it went wrong: the codec, the event time, a step, a sink."""
-STAGES: tuple[Stage, ...] = ("decode", "time", "operator", "write")
-Form: TypeAlias = Literal["payload", "row", "line", "text"]
+Stage: TypeAlias = Literal["decode", "time", "operator", "write", "store"]
+"""Where it went wrong: the codec, the event time, a step, a sink, the state file."""
+STAGES: tuple[Stage, ...] = ("decode", "time", "operator", "write", "store")
+Form: TypeAlias = Literal["payload", "row", "line", "text", "block"]
 """What ``data`` is: bytes as they came, one row as `packing.encode_batch` packs it, a line of a
-file that the source itself could not read, or the JSON text of a row, which files of format 2 and
-older hold for those that a sink refused."""
+file that the source itself could not read, the JSON text of a row, which files of format 2 and
+older hold for those that a sink refused, or a damaged block of the state file."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS dead_letters(
@@ -130,9 +132,17 @@ class Wanted:
 
 def readable(letter: DeadLetter) -> str:
     """Its payload as text, or its row as JSON; bytes that are no text are escaped."""
-    if letter.form == "row":
-        return json.dumps(decode_batch(letter.data).rows()[0], default=str)
+    if letter.form == "row" and (row := row_of(letter)) is not None:
+        return json.dumps(row.rows()[0], default=str)
     return letter.data.decode("utf-8", "backslashreplace")
+
+
+def row_of(letter: DeadLetter) -> Batch | None:
+    """The row that it is, None where the state file gives back other bytes than were written."""
+    try:
+        return decode_batch(letter.data)
+    except StoreError:
+        return None
 
 
 def widen(connection: sqlite3.Connection) -> None:

@@ -48,6 +48,7 @@ def connect(path: Path, *, power_safe: bool = True) -> sqlite3.Connection:
     if power_safe:
         _look_at_log(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
@@ -61,6 +62,11 @@ def connect(path: Path, *, power_safe: bool = True) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _text(data: bytes) -> str:
+    """A bit that has rotted in a text must not end the worker: checksums see it."""
+    return data.decode("utf-8", "replace")
 
 
 def _look_at_log(path: Path) -> None:
@@ -97,7 +103,9 @@ def _forget_cached(path: Path) -> None:
 
 def reader(path: Path) -> sqlite3.Connection:
     """A state file to look at, beside the worker that has it: nothing can be written through it."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = _text
+    return connection
 
 
 def close(connection: sqlite3.Connection) -> None:

@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgestream.batch import Batch, concat
+from edgestream.errors import StoreError
 from edgestream.packing import decode_batch, encode_batch
 from edgestream.spec import Overflow
+from edgestream.store.aside import Aside, Block
+from edgestream.store.letters import Bounds
 from edgestream.store.thin import newest_window, thinned
 
 TABLES = """
@@ -85,9 +88,13 @@ class _Walk:
 
 @dataclass(slots=True)
 class Spool:
-    """The spools of all sinks of a state file; ``folder`` is where the file lies."""
+    """The spools of all sinks of a state file; ``folder`` is where the file lies.
+
+    Damaged batches are set ``aside``.
+    """
 
     folder: Path
+    aside: Aside = field(default_factory=lambda: Aside(Bounds()))
     _walks: dict[str, _Walk] = field(default_factory=dict)
 
     def add(
@@ -150,16 +157,23 @@ class Spool:
     ) -> list[tuple[int, Batch]]:
         """The next batches for the sink; from now on they are not dropped."""
         found: list[tuple[int, Batch]] = []
+        damaged: list[tuple[Block, str]] = []
         rows = 0
-        for seq, data in connection.execute(
-            "SELECT seq, data FROM spool WHERE sink = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (sink, after, PAGE_BATCHES),
+        for seq, n, at, data in connection.execute(
+            "SELECT seq, n, at, data FROM spool WHERE sink = ? AND seq > ? ORDER BY seq",
+            (sink, after),
         ):
-            batch = decode_batch(data)
-            if found and rows + len(batch) > PAGE_ROWS:
+            try:
+                batch = decode_batch(data)
+            except StoreError as error:
+                damaged.append((Block("spool", sink, seq, n, at, data), str(error)))
+                continue
+            if found and (rows + len(batch) > PAGE_ROWS or len(found) == PAGE_BATCHES):
                 break
             found.append((seq, batch))
             rows += len(batch)
+        for block, why in damaged:
+            _set_aside(connection, self.aside, block, why)
         if found:
             walk = self._walk(connection, sink)
             walk.offered = max(walk.offered, found[-1][0])
@@ -213,7 +227,7 @@ class Spool:
     def _thin(self, connection: sqlite3.Connection, sink: str, by: Sequence[str]) -> bool:
         """Keep every second row of each key in the oldest batches that were thinned least.
 
-        False where that drops nothing: every key has one row there.
+        False where that frees nothing: every key has one row there.
         """
         walk = self._walk(connection, sink)
         chunk = self._chunk(connection, sink)
@@ -226,7 +240,16 @@ class Spool:
                 return False
             walk.level = least
             chunk = self._chunk(connection, sink)
-        whole = concat([decode_batch(data) for *_, data in chunk])
+        batches = []
+        for seq, at, n, data in chunk:
+            try:
+                batches.append(decode_batch(data))
+            except StoreError as error:
+                block = Block("spool", sink, seq, n, at, data)
+                _set_aside(connection, self.aside, block, str(error))
+        if len(batches) < len(chunk):
+            return True
+        whole = concat(batches)
         kept = thinned(whole, by)
         seq, at = chunk[-1][:2]
         walk.walked = seq
@@ -275,6 +298,13 @@ def waiting_in(connection: sqlite3.Connection) -> dict[str, Waiting]:
         sink: Waiting(size, None, dropped, False, *ends.get(sink, (0, None)))
         for sink, size, dropped in connection.execute("SELECT sink, size, dropped FROM spools")
     }
+
+
+def _set_aside(connection: sqlite3.Connection, aside: Aside, block: Block, why: str) -> None:
+    """Take a damaged batch out of the spool, and its bytes off what waits."""
+    size = "SELECT length(data) FROM spool WHERE sink = ? AND seq = ?"
+    _count(connection, block.name, -connection.execute(size, (block.name, block.seq)).fetchone()[0])
+    aside.put(connection, block, why)
 
 
 def take_back(connection: sqlite3.Connection, sink: str, after: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from edgestream.batch import Batch
 from edgestream.errors import EXIT_PERMISSION, StoreError
 from edgestream.store import checkpoints, letters, tables
+from edgestream.store.aside import Aside
 from edgestream.store.checkpoints import Resume
 from edgestream.store.letters import Bounds, DeadLetter, Held, Wanted
 from edgestream.store.lock import Lock
@@ -36,10 +37,11 @@ def state_dir() -> Path:
 class Store:
     """Journal, checkpoints, outbox and dead letters of one pipeline, in one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bounds: Bounds) -> None:
         """Use `open`."""
         self.path = path
-        self._spool = Spool(path.parent)
+        self.aside = Aside(bounds)
+        self._spool = Spool(path.parent, self.aside)
         self._lock: Lock | None = None
         self._thread: StoreThread | None = None
         self._tails = Tails()
@@ -52,13 +54,15 @@ class Store:
         notice: Callable[[str], None] = lambda _: None,
         *,
         power_safe: bool = True,
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> Store:
         """Open ``folder/pipeline.db``; raises `StoreLocked` or `StoreError`.
 
         ``notice`` is told what holds the file up (a full disk), and "" once that is over;
-        ``power_safe`` says whether a commit waits for the disk.
+        ``power_safe`` says whether a commit waits for the disk, ``bounds`` how many dead letters
+        are kept where damaged blocks become some.
         """
-        store = cls(folder / f"{pipeline}.db")
+        store = cls(folder / f"{pipeline}.db", bounds)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -112,15 +116,16 @@ class Store:
         self._running.room.hurry()
 
     async def blocks(self, after: int, limit: int = -1) -> list[JournalRow]:
-        """Journalled blocks after a sequence number."""
+        """Journalled blocks after a sequence number; damaged ones are set aside."""
         return await self._running.submit(
-            functools.partial(tables.blocks, after=after, limit=limit)
+            functools.partial(tables.blocks, after=after, limit=limit, aside=self.aside)
         )
 
     async def tail(self, source: str) -> list[bytes]:
-        """The blocks that may be delivered again, oldest first."""
-        start = self._tails.start(source)
-        return [row.raw for row in await self.blocks(start - 1) if row.source == source]
+        """The blocks that may be delivered again, oldest first; damaged ones are set aside."""
+        start = self._tails.start(source) - 1
+        read = functools.partial(tables.blocks, after=start, source=source, aside=self.aside)
+        return [row.raw for row in await self._running.submit(read)]
 
     def save(self, cut: Cut) -> asyncio.Future[Mapping[str, Waiting]]:
         """Write a checkpoint in one transaction; what waits for each sink then."""
@@ -166,10 +171,11 @@ class Store:
         return self._running.submit(functools.partial(tables.delivered, sink=sink, seq=seq))
 
     async def waiting(self, sink: str, after: int, limit: int) -> list[tuple[int, Batch]]:
-        """The next batches a sink has not acknowledged."""
-        return await self._running.submit(
-            functools.partial(tables.waiting, sink=sink, after=after, limit=limit)
+        """The next batches a sink has not acknowledged; damaged ones are set aside."""
+        read = functools.partial(
+            tables.waiting, sink=sink, after=after, limit=limit, aside=self.aside
         )
+        return await self._running.submit(read)
 
     async def late(self, sink: str, after: int) -> list[tuple[int, Batch]]:
         """The next batches of a sink's spool; they are not dropped any more."""

@@ -17,6 +17,7 @@ from edgestream.component import State
 from edgestream.errors import StoreError
 from edgestream.eventid import Chunk
 from edgestream.packing import decode_batch, inflate
+from edgestream.store.aside import Aside, Block
 from edgestream.store.letters import Bounds, DeadLetter
 from edgestream.store.spool import TABLES, Budget
 from edgestream.store.tail import Tails
@@ -99,21 +100,41 @@ def append(connection: sqlite3.Connection, row: JournalRow) -> None:
     )
 
 
-def blocks(connection: sqlite3.Connection, after: int, limit: int = -1) -> list[JournalRow]:
-    """The blocks of all sources after a sequence number, in order; `StoreError` where damaged."""
-    rows = connection.execute(
-        "SELECT seq, source, n, received, codec, data FROM journal WHERE seq > ? "
-        "ORDER BY seq LIMIT ?",
-        (after, limit),
-    )
-    return [
-        JournalRow(seq, source, n, received, _raw(codec, data))
-        for seq, source, n, received, codec, data in rows
-    ]
+def blocks(
+    connection: sqlite3.Connection,
+    after: int,
+    limit: int = -1,
+    *,
+    source: str | None = None,
+    aside: Aside | None = None,
+) -> list[JournalRow]:
+    """The blocks of one source, or of all, after a sequence number, in order.
+
+    Damaged ones are set ``aside``; without, they are a `StoreError`.
+    """
+    found: list[JournalRow] = []
+    damaged: list[tuple[Block, str]] = []
+    for seq, name, n, received, codec, data in connection.execute(
+        "SELECT seq, source, n, received, codec, data FROM journal "
+        "WHERE seq > ? AND coalesce(source = ?, 1) ORDER BY seq",
+        (after, source),
+    ):
+        if len(found) == limit:
+            break
+        try:
+            found.append(JournalRow(seq, name, n, received, _raw(codec, data)))
+        except StoreError as error:
+            if aside is None:
+                raise
+            damaged.append((Block("journal", name, seq, n, received, data), str(error)))
+    if aside is not None:
+        for block, why in damaged:
+            aside.put(connection, block, why)
+    return found
 
 
-def _raw(codec: int, data: bytes) -> bytes:
-    if codec > 1 and zlib.crc32(data) != codec >> 1:
+def _raw(codec: int, data: object) -> bytes:
+    if not isinstance(data, bytes) or (codec > 1 and zlib.crc32(data) != codec >> 1):
         raise StoreError("a journalled block is damaged (checksum does not match)")
     return inflate(data, MOST_RAW) if codec & 1 else data
 
@@ -129,14 +150,23 @@ def delivered(connection: sqlite3.Connection, sink: str, seq: int) -> None:
 
 
 def waiting(
-    connection: sqlite3.Connection, sink: str, after: int, limit: int
+    connection: sqlite3.Connection, sink: str, after: int, limit: int, aside: Aside
 ) -> list[tuple[int, Batch]]:
-    """The next batches of a sink's outbox."""
-    rows = connection.execute(
-        "SELECT seq, data FROM outbox WHERE sink = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (sink, after, limit),
-    )
-    return [(seq, decode_batch(data)) for seq, data in rows]
+    """The next batches of a sink's outbox; damaged ones are set ``aside``."""
+    found: list[tuple[int, Batch]] = []
+    damaged: list[tuple[Block, str]] = []
+    for seq, n, data in connection.execute(
+        "SELECT seq, n, data FROM outbox WHERE sink = ? AND seq > ? ORDER BY seq", (sink, after)
+    ):
+        if len(found) == limit:
+            break
+        try:
+            found.append((seq, decode_batch(data)))
+        except StoreError as error:
+            damaged.append((Block("outbox", sink, seq, n, 0, data), str(error)))
+    for block, why in damaged:
+        aside.put(connection, block, why)
+    return found
 
 
 def crashed(connection: sqlite3.Connection, place: str, at: int, closely: int) -> int:

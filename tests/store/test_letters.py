@@ -90,7 +90,7 @@ async def test_letters_are_found_by_all_that_is_said_of_them(store: Store) -> No
     assert await numbers(store, ids=(1, 3)) == [10, 30]
     assert await numbers(store, above=1) == [20, 30]
     assert await numbers(store, stage="write", reason="bad") == []
-    assert {"decode", "time", "operator", "write"} == set(STAGES)
+    assert {"decode", "time", "operator", "write", "store"} == set(STAGES)
 
 
 async def test_a_letter_that_is_made_again_is_there_once(store: Store) -> None:
