@@ -14,7 +14,7 @@ import numpy as np
 from edgestream.batch import Column
 from edgestream.codecs.arrow_arrays import Arrays, Part
 from edgestream.codecs.arrow_claims import claims
-from edgestream.codecs.columns import Kind, Learnt, fit, join, unfit
+from edgestream.codecs.columns import Kind, Learnt, Texts, fit, join, unfit
 from edgestream.codecs.learning import Learning
 from edgestream.codecs.packs import places
 from edgestream.component import Decoded, State
@@ -66,6 +66,15 @@ class Frames:
         }
         return Decoded(columns, sum(counts), places(good, counts), rejected)
 
+    def absent(self) -> dict[str, str]:
+        """The wanted columns no value came for, with what they might be called."""
+        return self.learning.absent()
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts it remembers, of each column."""
+        return self.learning.texts
+
     def snapshot(self) -> State:
         """What was learnt."""
         learnt = self.learning.snapshot()
@@ -102,7 +111,7 @@ class Frames:
             made = self._columns(arrays, batch, taken)
             for name, part in made.items():
                 if part is not None and part.kind is None:
-                    self._check_time(taken[name], kinds[name])
+                    _check_time(taken[name], kinds[name])
                     times.add(name)
                 elif part is not None:
                     kinds[name] = self._kind(taken[name], kinds[name], part, times)
@@ -162,10 +171,6 @@ class Frames:
         except ValueError:
             raise _unlike(column, kind, part.kind) from None
 
-    def _check_time(self, column: Learnt, kind: Kind | None) -> None:
-        if kind is not None or column.numeric:
-            raise _unlike(column, kind or "float", None)
-
     def _joined(self, column: Learnt, parts: Sequence[tuple[int, Part | None]]) -> Column:
         if column.name not in self._times:
             return join(column, [(n, None if part is None else part.values) for n, part in parts])
@@ -182,6 +187,11 @@ _WORDS: Mapping[Kind | None, str] = {
     "array": "lists",
     None: "times",
 }
+
+
+def _check_time(column: Learnt, kind: Kind | None) -> None:
+    if kind is not None or column.numeric:
+        raise _unlike(column, kind or "float", None)
 
 
 def _unlike(column: Learnt, kind: Kind | None, came: Kind | None) -> ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -11,12 +11,12 @@ from edgestream.batch import Batch
 from edgestream.codecs.columnar_decode import Lists
 from edgestream.codecs.columns import Declared
 from edgestream.codecs.json_encode import encode, plain
-from edgestream.codecs.json_spots import unusable
+from edgestream.codecs.learner import Learner
 from edgestream.codecs.learning import Learning
-from edgestream.component import Codec, Decoded, State, component
+from edgestream.codecs.names import refuse_names, schema_of
+from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
-from edgestream.errors import ConfigError, Problem
 from edgestream.schema import ColumnKind, Schema
 
 
@@ -27,7 +27,7 @@ from edgestream.schema import ColumnKind, Schema
         "decode: {columnar: {columns: {device: string, t: float}, max_payload: 4MiB}}",
     ),
 )
-class Columnar(Codec):
+class Columnar(Learner):
     """One JSON object a payload whose fields are columns: lists of values, one a row.
 
     ``{"device": "d1", "ts": [1, 2, 3], "t": [20.5, null, 21]}`` is three rows: what is no list
@@ -50,37 +50,20 @@ class Columnar(Codec):
     max_payload: Size = option(
         default="1MiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
     )
-    _lists: Lists | None = state()
+    _engine: Lists | None = state()
 
     def check(self) -> None:
-        """No declared column may have a name that no field can have."""
-        problems = [
-            Problem(f"{name!r} cannot name a column", ("columns", name))
-            for name in self.columns or ()
-            if unusable(name)
-        ]
-        if problems:
-            raise ConfigError(problems)
+        """Columns have usable names."""
+        refuse_names(self.columns)
 
     def schema(self) -> Schema:
         """The declared columns, if there are any."""
-        if self.columns is None:
-            return Schema.unknown()
-        return Schema.of_kinds(dict(self.columns))
+        return schema_of(self.columns)
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         learning = Learning("columnar", columns, kinds, self.columns)
-        self._lists = Lists(learning, nbytes(self.max_payload))
-
-    @property
-    def absent(self) -> Mapping[str, str]:
-        """Columns that are wanted but never came, with the nearest names that did."""
-        return self._running().learning.absent()
-
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
-        return self._running().decode(payloads)
+        self._engine = Lists(learning, nbytes(self.max_payload))
 
     def encode(self, batch: Batch) -> list[bytes]:
         """All rows as one object of lists, or one object a row."""
@@ -90,28 +73,3 @@ class Columnar(Codec):
             return []
         lists = {name: plain(column) for name, column in batch.columns.items()}
         return [msgspec.json.encode(lists)]
-
-    def state_bytes(self) -> int:
-        """The bytes of the texts it remembers, reckoned."""
-        return sum(texts.nbytes for texts in self._running().learning.texts)
-
-    def shrink(self) -> None:
-        """Forget texts."""
-        for texts in self._running().learning.texts:
-            texts.forget()
-
-    def snapshot(self) -> State | None:
-        """What it learnt from the data."""
-        return self._running().learning.snapshot()
-
-    def restore(self, saved: State) -> None:
-        """Go on with what was learnt before."""
-        running = self._running()
-        running.learning.restore(saved)
-        running.build()
-
-    def _running(self) -> Lists:
-        if self._lists is None:
-            self.want(None, {})
-        assert self._lists is not None
-        return self._lists

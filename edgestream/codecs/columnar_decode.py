@@ -13,11 +13,11 @@ from typing import Annotated, Any, cast
 import msgspec
 
 from edgestream.batch import Array
-from edgestream.codecs.columns import HIGHEST, LOWEST, Kind, Learnt, fit, join, piece
+from edgestream.codecs.columns import HIGHEST, LOWEST, Kind, Learnt, Texts, fit, join, piece
 from edgestream.codecs.json_spots import unusable
 from edgestream.codecs.learning import Learning
 from edgestream.codecs.packs import places
-from edgestream.component import Decoded
+from edgestream.component import Decoded, State
 
 MAX_CELLS = 2_097_152
 """Values that one payload may become: one number repeated beside a long list costs few bytes."""
@@ -46,20 +46,7 @@ class Lists:
         self._looked_at = 0
         self._names: Sequence[str]
         self._typed: Callable[[bytes], Any]
-        self.build()
-
-    def build(self) -> None:
-        """Make the decoder for what is known now."""
-        columns = [c for c in self.learning.columns.values() if not unusable(c.name)]
-        self._names = [column.name for column in columns]
-        fields = [(f"f{at}", _type(column), None) for at, column in enumerate(columns)]
-        row = msgspec.defstruct(
-            "Columns",
-            fields,
-            rename={f"f{at}": name for at, name in enumerate(self._names)},
-            forbid_unknown_fields=self.learning.is_open,
-        )
-        self._typed = msgspec.json.Decoder(row).decode
+        self._build()
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """The columns of the good payloads, and why the others are rejected."""
@@ -87,6 +74,37 @@ class Lists:
             for name, column in self.learning.columns.items()
         }
         return Decoded(columns, total, places(good, counts), rejected)
+
+    def absent(self) -> dict[str, str]:
+        """The wanted columns no value came for, with what they might be called."""
+        return self.learning.absent()
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts it remembers, of each column."""
+        return self.learning.texts
+
+    def snapshot(self) -> State:
+        """What was learnt."""
+        return self.learning.snapshot()
+
+    def restore(self, saved: State) -> None:
+        """Go on with what was learnt before."""
+        self.learning.restore(saved)
+        self._build()
+
+    def _build(self) -> None:
+        """Make the decoder for what is known now."""
+        columns = [c for c in self.learning.columns.values() if not unusable(c.name)]
+        self._names = [column.name for column in columns]
+        fields = [(f"f{at}", _type(column), None) for at, column in enumerate(columns)]
+        row = msgspec.defstruct(
+            "Columns",
+            fields,
+            rename={f"f{at}": name for at, name in enumerate(self._names)},
+            forbid_unknown_fields=self.learning.is_open,
+        )
+        self._typed = msgspec.json.Decoder(row).decode
 
     def _read(self, payload: bytes) -> tuple[dict[str, list[Any]], int]:
         """The lists of one payload with their length; ValueError says why it is rejected."""
@@ -127,7 +145,7 @@ class Lists:
             if column.fixed and kind == "int":
                 lists[name] = [None if value is None else int(value) for value in lists[name]]
         if self.learning.keep(taken, kinds):
-            self.build()
+            self._build()
         return lists, count
 
     def _others(self, found: Mapping[str, Any], payload: bytes) -> Sequence[int]:

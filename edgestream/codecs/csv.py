@@ -14,7 +14,9 @@ from edgestream.batch import Batch, Column, Strings
 from edgestream.codecs.columns import Declared
 from edgestream.codecs.csv_table import Table
 from edgestream.codecs.json_encode import plain
-from edgestream.component import Codec, Decoded, State, component
+from edgestream.codecs.learner import Learner
+from edgestream.codecs.names import schema_of
+from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
 from edgestream.errors import ConfigError, Problem, did_you_mean
@@ -30,7 +32,7 @@ from edgestream.schema import ColumnKind, Schema
         "decode: {csv: {columns: {device: string, temperature: float}, delimiter: ';'}}",
     ),
 )
-class Csv(Codec):
+class Csv(Learner):
     """One row a payload, its fields between commas (or another ``delimiter``).
 
     ``columns`` names the fields in their order, and may say what they hold. Without it the first
@@ -50,7 +52,7 @@ class Csv(Codec):
     )
     delimiter: str = option(default=",", help="The character between fields.", example="';'")
     max_payload: Size = option(default="256KiB", help="A larger payload is rejected.", minimum=1)
-    _table: Table | None = state()
+    _engine: Table | None = state()
 
     def check(self) -> None:
         """One character delimits; every column has a name of its own."""
@@ -70,10 +72,7 @@ class Csv(Codec):
 
     def schema(self) -> Schema:
         """The columns, where they are given."""
-        if self.columns is None:
-            return Schema.unknown()
-        kinds: dict[str, ColumnKind] = dict.fromkeys(self.columns, "any")
-        return Schema.of_kinds({**kinds, **self._declared()})
+        return schema_of(self.columns)
 
     def _declared(self) -> Mapping[str, Declared]:
         return self.columns if isinstance(self.columns, Mapping) else {}
@@ -81,18 +80,9 @@ class Csv(Codec):
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         names = None if self.columns is None else tuple(self.columns)
-        self._table = Table(
+        self._engine = Table(
             names, self._declared(), columns, kinds, self.delimiter, nbytes(self.max_payload)
         )
-
-    @property
-    def absent(self) -> Mapping[str, str]:
-        """Columns that are wanted but not in the header, with the nearest names that are."""
-        return self._running().absent()
-
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
-        return self._running().decode(payloads)
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One line a row without a header: ``columns`` in their order, else all there are."""
@@ -107,29 +97,6 @@ class Csv(Codec):
         lists = [_cells(batch[name]) for name in names]
         writer.writerows(zip(*lists, strict=True) if lists else [()] * len(batch))
         return [line.encode() for line in lines]
-
-    def state_bytes(self) -> int:
-        """The bytes of the texts it remembers, reckoned."""
-        return sum(column.texts.nbytes for column in self._running().columns.values())
-
-    def shrink(self) -> None:
-        """Forget texts."""
-        for column in self._running().columns.values():
-            column.texts.forget()
-
-    def snapshot(self) -> State | None:
-        """The header and the kinds of the columns."""
-        return self._running().snapshot()
-
-    def restore(self, saved: State) -> None:
-        """Go on with what was learnt before."""
-        self._running().restore(saved)
-
-    def _running(self) -> Table:
-        if self._table is None:
-            self.want(None, {})
-        assert self._table is not None
-        return self._table
 
 
 def _cells(column: Column) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +10,20 @@ from typing import Any
 import numpy as np
 
 from edgestream.batch import Array
-from edgestream.codecs.columns import Declared, Kind, Learnt, fit, from_meta, join, piece, to_meta
+from edgestream.codecs.columns import (
+    Declared,
+    Kind,
+    Learnt,
+    Texts,
+    fit,
+    from_meta,
+    join,
+    piece,
+    to_meta,
+)
 from edgestream.codecs.columns import start as begin
-from edgestream.codecs.literals import FLAGS, floats, ints, number, read
+from edgestream.codecs.csv_values import array, value_of
+from edgestream.codecs.literals import read
 from edgestream.component import Decoded, State
 from edgestream.errors import ConfigError, did_you_mean
 from edgestream.schema import ColumnKind
@@ -71,6 +81,11 @@ class Table:
         if names is None:
             return {}
         return {name: did_you_mean(name, names) for name in self.columns if name not in names}
+
+    @property
+    def texts(self) -> list[Texts]:
+        """The texts it remembers, of each column."""
+        return [column.texts for column in self.columns.values()]
 
     def snapshot(self) -> State:
         """The header and what was learnt."""
@@ -186,52 +201,12 @@ class Table:
             for position, name in enumerate(names)
             if name in self.columns
         }
-        parts = self._fast(columns, rows)
+        parts = _fast(columns, rows)
         if parts is None:
-            parts = self._slow(columns, rows, made)
+            parts = _slow(columns, rows, made)
         else:
             made.good += [index for index, _ in rows]
         made.add(parts, len(made.good) - sum(made.counts))
-
-    def _fast(
-        self, columns: Mapping[int, Learnt], rows: Sequence[tuple[int, list[str]]]
-    ) -> dict[str, Array | None] | None:
-        """Column by column; None if any field needs a look of its own."""
-        texts = list(zip(*(fields for _, fields in rows), strict=True))
-        parts: dict[str, Array | None] = {}
-        for position, column in columns.items():
-            part = _array(column, texts[position])
-            if part is None and (column.kind is not None or any(texts[position])):
-                return None
-            parts[column.name] = part
-        return parts
-
-    def _slow(
-        self,
-        columns: Mapping[int, Learnt],
-        rows: Sequence[tuple[int, list[str]]],
-        made: _Made,
-    ) -> dict[str, Array | None]:
-        """Row by row: learn from each, or reject it."""
-        values: dict[str, list[Any]] = {column.name: [] for column in columns.values()}
-        for index, fields in rows:
-            kinds: dict[str, Kind | None] = {}
-            row: dict[str, Any] = {}
-            try:
-                for position, column in columns.items():
-                    value = row[column.name] = _value(column, fields[position])
-                    kinds[column.name] = fit(column, column.kind, value)
-            except ValueError as error:
-                made.rejected[index] = str(error)
-                continue
-            for column in columns.values():
-                column.kind = kinds[column.name]
-                values[column.name].append(row[column.name])
-            made.good.append(index)
-        return {
-            column.name: None if column.kind is None else piece(column, values[column.name])
-            for column in columns.values()
-        }
 
 
 class _Made:
@@ -251,6 +226,47 @@ class _Made:
         return [pieces.get(name) for pieces in self._pieces]
 
 
+def _fast(
+    columns: Mapping[int, Learnt], rows: Sequence[tuple[int, list[str]]]
+) -> dict[str, Array | None] | None:
+    """Column by column; None if any field needs a look of its own."""
+    texts = list(zip(*(fields for _, fields in rows), strict=True))
+    parts: dict[str, Array | None] = {}
+    for position, column in columns.items():
+        part = array(column, texts[position])
+        if part is None and (column.kind is not None or any(texts[position])):
+            return None
+        parts[column.name] = part
+    return parts
+
+
+def _slow(
+    columns: Mapping[int, Learnt],
+    rows: Sequence[tuple[int, list[str]]],
+    made: _Made,
+) -> dict[str, Array | None]:
+    """Row by row: learn from each, or reject it."""
+    values: dict[str, list[Any]] = {column.name: [] for column in columns.values()}
+    for index, fields in rows:
+        kinds: dict[str, Kind | None] = {}
+        row: dict[str, Any] = {}
+        try:
+            for position, column in columns.items():
+                value = row[column.name] = value_of(column, fields[position])
+                kinds[column.name] = fit(column, column.kind, value)
+        except ValueError as error:
+            made.rejected[index] = str(error)
+            continue
+        for column in columns.values():
+            column.kind = kinds[column.name]
+            values[column.name].append(row[column.name])
+        made.good.append(index)
+    return {
+        column.name: None if column.kind is None else piece(column, values[column.name])
+        for column in columns.values()
+    }
+
+
 def _header(fields: Sequence[str]) -> tuple[str, ...]:
     names = tuple(field.strip() for field in fields)
     if len(set(names)) != len(names):
@@ -259,39 +275,3 @@ def _header(fields: Sequence[str]) -> tuple[str, ...]:
         if not name or isinstance(read(name), int | float):
             raise ValueError(f"{name!r} is no name of a column; give columns if there is no header")
     return names
-
-
-def _value(column: Learnt, text: str) -> Any:
-    """What a field stands for in its column."""
-    if column.kind == "string":
-        return text or None
-    if column.kind in ("int", "float") or column.numeric:
-        found = number(text)
-        if found is not None:
-            return found
-    return read(text)
-
-
-def _array(column: Learnt, texts: Sequence[str]) -> Array | None:
-    """The fields of a column at once, or None if any needs a look of its own."""
-    if column.kind == "string":
-        return piece(column, [text or None for text in texts])
-    if column.kind == "float":
-        return floats(texts)
-    if column.kind == "int":
-        return _ints(column, texts)
-    if column.kind == "bool" and all(text in FLAGS for text in texts):
-        return piece(column, [FLAGS[text] for text in texts])
-    return None
-
-
-def _ints(column: Learnt, texts: Sequence[str]) -> Array | None:
-    if not column.nullable:
-        return ints(texts)
-    present = np.array([bool(text) for text in texts])
-    found = ints([text for text in texts if text])
-    if found is None:
-        return None
-    made = np.full(len(texts), math.nan)
-    made[present] = found
-    return made

@@ -31,8 +31,8 @@ class Engine(Protocol):
     def texts(self) -> Iterable[Texts]:
         """The texts it remembers, of each column."""
 
-    def snapshot(self) -> State:
-        """What was learnt."""
+    def snapshot(self) -> State | None:
+        """What was learnt; None where nothing ever is."""
 
     def restore(self, saved: State) -> None:
         """Go on with what was learnt before."""

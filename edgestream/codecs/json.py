@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping
 
 from edgestream.batch import Batch
 from edgestream.codecs.columns import Declared
 from edgestream.codecs.engine import Engine, decoder
 from edgestream.codecs.json_encode import encode
 from edgestream.codecs.json_layout import wanted_layout
-from edgestream.codecs.json_spots import unusable
-from edgestream.component import Codec, Decoded, State, component
+from edgestream.codecs.learner import Learner
+from edgestream.codecs.names import refuse_names, schema_of
+from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
-from edgestream.errors import ConfigError, Problem
 from edgestream.schema import ColumnKind, Schema
 
 
@@ -25,7 +24,7 @@ from edgestream.schema import ColumnKind, Schema
         "decode: {json: {columns: {device: string, temperature: float}, max_payload: 64KiB}}",
     ),
 )
-class Json(Codec):
+class Json(Learner):
     """One JSON object a payload; its fields become columns.
 
     A field of an object within the object is named with a dot: ``{"gps": {"lat": 41.4}}`` gives
@@ -56,61 +55,21 @@ class Json(Codec):
         minimum=1,
         maximum=100,
     )
-    _reading: Engine | None = state()
+    _engine: Engine | None = state()
 
     def check(self) -> None:
-        """No declared column may have a name that no field can have."""
-        problems = [
-            Problem(f"{name!r} cannot name a column", ("columns", name))
-            for name in self.columns or ()
-            if unusable(name)
-        ]
-        if problems:
-            raise ConfigError(problems)
+        """Columns have usable names."""
+        refuse_names(self.columns)
 
     def schema(self) -> Schema:
         """The declared columns, if there are any."""
-        if self.columns is None:
-            return Schema.unknown()
-        return Schema.of_kinds(cast("Mapping[str, ColumnKind]", self.columns))
+        return schema_of(self.columns)
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         layout = wanted_layout(columns, self.columns, kinds, self.max_depth)
-        self._reading = decoder(layout, nbytes(self.max_payload))
-
-    @property
-    def absent(self) -> Mapping[str, str]:
-        """Columns that are wanted but never came, with the nearest names that did."""
-        return self._running().absent()
-
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
-        return self._running().decode(payloads)
+        self._engine = decoder(layout, nbytes(self.max_payload))
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One object a row: missing is null, times are RFC 3339 in UTC."""
         return encode(batch)
-
-    def state_bytes(self) -> int:
-        """The bytes of the texts it remembers, reckoned."""
-        return sum(texts.nbytes for texts in self._running().texts)
-
-    def shrink(self) -> None:
-        """Forget texts."""
-        for texts in self._running().texts:
-            texts.forget()
-
-    def snapshot(self) -> State | None:
-        """What it learnt from the data."""
-        return self._running().snapshot()
-
-    def restore(self, saved: State) -> None:
-        """Go on with what was learnt before."""
-        self._running().restore(saved)
-
-    def _running(self) -> Engine:
-        if self._reading is None:
-            self.want(None, {})
-        assert self._reading is not None
-        return self._reading

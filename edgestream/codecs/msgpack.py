@@ -11,9 +11,10 @@ from edgestream.codecs.columns import Declared
 from edgestream.codecs.json_decode import Reading
 from edgestream.codecs.json_encode import row_maker
 from edgestream.codecs.json_layout import wanted_layout
+from edgestream.codecs.learner import Learner
 from edgestream.codecs.msgpack_form import MsgpackForm
-from edgestream.codecs.names import declared, refuse_names, values_of
-from edgestream.component import Codec, Decoded, State, component
+from edgestream.codecs.names import declared, refuse_names, schema_of, values_of
+from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
 from edgestream.errors import ConfigError, Problem
@@ -28,7 +29,7 @@ from edgestream.schema import ColumnKind, Schema
         "decode: {msgpack: {columns: {device: string, temperature: float}}}",
     ),
 )
-class Msgpack(Codec):
+class Msgpack(Learner):
     """One MessagePack map a payload; its fields become columns.
 
     Everything is as with `json`: fields within fields are named with a dot, lists become their
@@ -53,7 +54,7 @@ class Msgpack(Codec):
     max_depth: int = option(
         default=32, help="Maps within maps deeper than this are rejected.", minimum=1, maximum=100
     )
-    _reading: Reading | None = state()
+    _engine: Reading | None = state()
 
     def check(self) -> None:
         """Columns have usable names; arrays need them."""
@@ -63,25 +64,13 @@ class Msgpack(Codec):
 
     def schema(self) -> Schema:
         """The columns, where they are given."""
-        known = declared(self.columns)
-        if known is None:
-            return Schema.unknown()
-        return Schema.of_kinds({name: kind or "any" for name, kind in known.items()})
+        return schema_of(self.columns)
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         layout = wanted_layout(columns, declared(self.columns), kinds, self.max_depth)
         items = tuple(self.columns or ()) if self.arrays else None
-        self._reading = Reading(layout, MsgpackForm(layout, nbytes(self.max_payload), items))
-
-    @property
-    def absent(self) -> Mapping[str, str]:
-        """Columns that are wanted but never came, with the nearest names that did."""
-        return self._running().absent()
-
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Payloads to columns; a bad payload is rejected, its neighbours are not touched."""
-        return self._running().decode(payloads)
+        self._engine = Reading(layout, MsgpackForm(layout, nbytes(self.max_payload), items))
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One map a row, or one array: missing is nil, times are RFC 3339 in UTC."""
@@ -92,26 +81,3 @@ class Msgpack(Codec):
         if self.arrays:
             return list(map(write, zip(*lists.values(), strict=True)))
         return list(map(write, map(row_maker(list(lists)), *lists.values())))
-
-    def state_bytes(self) -> int:
-        """The bytes of the texts it remembers, reckoned."""
-        return sum(texts.nbytes for texts in self._running().texts)
-
-    def shrink(self) -> None:
-        """Forget texts."""
-        for texts in self._running().texts:
-            texts.forget()
-
-    def snapshot(self) -> State | None:
-        """What it learnt from the data."""
-        return self._running().snapshot()
-
-    def restore(self, saved: State) -> None:
-        """Go on with what was learnt before."""
-        self._running().restore(saved)
-
-    def _running(self) -> Reading:
-        if self._reading is None:
-            self.want(None, {})
-        assert self._reading is not None
-        return self._reading

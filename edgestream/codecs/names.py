@@ -10,6 +10,7 @@ from edgestream.codecs.columns import Declared
 from edgestream.codecs.json_encode import rfc3339
 from edgestream.codecs.json_spots import unusable
 from edgestream.errors import ConfigError, Problem, did_you_mean
+from edgestream.schema import Schema
 
 Told: TypeAlias = Sequence[str] | Mapping[str, Declared] | None
 
@@ -34,6 +35,14 @@ def declared(columns: Told) -> Mapping[str, Declared | None] | None:
     if columns is None:
         return None
     return columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
+
+
+def schema_of(columns: Told) -> Schema:
+    """What is known of the columns before any data came."""
+    known = declared(columns)
+    if known is None:
+        return Schema.unknown()
+    return Schema.of_kinds({name: kind or "any" for name, kind in known.items()})
 
 
 def values_of(batch: Batch, names: Iterable[str] | None) -> dict[str, list[Any]]:

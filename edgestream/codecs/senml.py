@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from edgestream.batch import Batch
 from edgestream.codecs.cbor_form import Loader
+from edgestream.codecs.learner import Learner
 from edgestream.codecs.packages import missing
-from edgestream.codecs.packs import places
 from edgestream.codecs.senml_encode import numbered, records
-from edgestream.codecs.senml_records import Record, from_cbor, from_json, resolve
+from edgestream.codecs.senml_packs import Packs
+from edgestream.codecs.senml_records import from_cbor, from_json, resolve
 from edgestream.codecs.senml_rows import KINDS, Long, Rows, Wide
-from edgestream.component import Codec, Decoded, State, component
+from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
 from edgestream.schema import ColumnKind, Schema
@@ -30,7 +31,7 @@ _DEPTH = 8
         "decode: {senml: {format: cbor, max_payload: 16KiB}}",
     ),
 )
-class Senml(Codec):
+class Senml(Learner):
     """One SenML pack a payload (RFC 8428), in JSON or CBOR; its records are resolved.
 
     Each record is a row with the columns `name` (base name and name), `unit`, `time`, and one of
@@ -54,8 +55,7 @@ class Senml(Codec):
     max_payload: Size = option(
         default="256KiB", help="A larger payload is rejected.", minimum=1, maximum=64 * 1024 * 1024
     )
-    _rows: Rows | None = state()
-    _loader: Loader = state(lambda: Loader(_DEPTH, text_keys=False))
+    _engine: Packs | None = state()
 
     def schema(self) -> Schema:
         """The columns of a record; of pivoted rows only two are known."""
@@ -65,38 +65,10 @@ class Senml(Codec):
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Make only ``columns`` from now on; what was learnt before is forgotten."""
-        self._rows = Wide(columns, kinds) if self.pivot else Long(columns)
-
-    @property
-    def absent(self) -> Mapping[str, str]:
-        """Measurements that are wanted but never came, with the nearest names that did."""
-        rows = self._running()
-        return rows.learning.absent() if isinstance(rows, Wide) else {}
-
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Payloads to columns; a bad pack is rejected whole, its neighbours are not touched."""
-        rows = self._running()
-        good: list[int] = []
-        counts: list[int] = []
-        rejected: dict[int, str] = {}
-        for index, payload in enumerate(payloads):
-            try:
-                counts.append(rows.add(self._read(payload)))
-            except ValueError as error:
-                rejected[index] = str(error)
-            else:
-                good.append(index)
-        columns, relative = rows.take()
-        origin = places(good, counts)
-        counted = {"time": relative} if "time" in columns and relative.any() else {}
-        return Decoded(columns, len(origin), origin, rejected, counted)
-
-    def _read(self, payload: bytes) -> list[Record]:
-        if len(payload) > nbytes(self.max_payload):
-            raise ValueError(f"{len(payload)} bytes are more than max_payload")
-        if self.format == "json":
-            return list(resolve(from_json(payload)))
-        return list(resolve(from_cbor(self._loader.load(payload))))
+        rows: Rows = Wide(columns, kinds) if self.pivot else Long(columns)
+        load = Loader(_DEPTH, text_keys=False).load
+        raw = from_json if self.format == "json" else lambda payload: from_cbor(load(payload))
+        self._engine = Packs(rows, lambda payload: resolve(raw(payload)), nbytes(self.max_payload))
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One pack a row, or one of all rows; rows that SenML cannot say are rejected."""
@@ -111,26 +83,3 @@ class Senml(Codec):
         except ImportError as error:
             raise missing("cbor", error) from error
         return [dumps([numbered(record) for record in pack]) for pack in packs]
-
-    def state_bytes(self) -> int:
-        """The bytes of the texts it remembers, reckoned."""
-        return sum(texts.nbytes for texts in self._running().texts)
-
-    def shrink(self) -> None:
-        """Forget texts."""
-        for texts in self._running().texts:
-            texts.forget()
-
-    def snapshot(self) -> State | None:
-        """What it learnt of measurements."""
-        return self._running().snapshot()
-
-    def restore(self, saved: State) -> None:
-        """Go on with what was learnt before."""
-        self._running().restore(saved)
-
-    def _running(self) -> Rows:
-        if self._rows is None:
-            self.want(None, {})
-        assert self._rows is not None
-        return self._rows

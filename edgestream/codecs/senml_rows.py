@@ -39,6 +39,9 @@ class Rows(Protocol):
     def take(self) -> tuple[dict[str, Column], Array]:
         """The columns of all rows added since, and which times count from the arrival."""
 
+    def absent(self) -> Mapping[str, str]:
+        """The wanted measurements that never came, with what they might be called."""
+
     @property
     def texts(self) -> Sequence[Texts]:
         """The texts that are remembered."""
@@ -82,6 +85,10 @@ class Long:
                 columns[name] = np.fromiter(values, np.float64, len(values))
         return columns, np.array([record.relative for record in records], np.bool_)
 
+    def absent(self) -> Mapping[str, str]:
+        """None: the columns are always the same."""
+        return {}
+
     @property
     def texts(self) -> Sequence[Texts]:
         """The texts that are remembered."""
@@ -103,7 +110,7 @@ class Wide:
         self._own = [name for name in ("base", "time") if wanted is None or name in wanted]
         names = None if wanted is None else wanted - {"base", "time"}
         others = {name: kind for name, kind in kinds.items() if name not in ("base", "time")}
-        self.learning = Learning("senml", names, others)
+        self._learning = Learning("senml", names, others)
         self._base = Texts()
         self._rows: list[dict[str, Any]] = []
         self._keys: list[tuple[str, int, bool]] = []
@@ -117,7 +124,7 @@ class Wide:
                 raise ValueError(f"a measurement cannot be called {name!r} where rows are pivoted")
             row = rows.setdefault((record.base, record.time, record.relative), {})
             row[name] = _value(record)
-        taken = self.learning.take(dict.fromkeys(name for row in rows.values() for name in row))
+        taken = self._learning.take(dict.fromkeys(name for row in rows.values() for name in row))
         kinds: dict[str, Kind | None] = {name: column.kind for name, column in taken.items()}
         for row in rows.values():
             for name in row.keys() & taken.keys():
@@ -125,8 +132,8 @@ class Wide:
                 kinds[name] = fit(column, kinds[name], row[name])
                 if column.fixed and column.kind == "int":
                     row[name] = int(row[name])
-        self.learning.keep(taken, kinds)
-        self.learning.note(taken)
+        self._learning.keep(taken, kinds)
+        self._learning.note(taken)
         self._rows += rows.values()
         self._keys += rows
         return len(rows)
@@ -135,7 +142,7 @@ class Wide:
         """The columns of all rows added since, and which times count from the arrival."""
         rows, keys = self._rows, self._keys
         self._rows, self._keys = [], []
-        self.learning.renew()
+        self._learning.renew()
         self._base.renew()
         columns: dict[str, Column] = {}
         if "base" in self._own:
@@ -143,22 +150,26 @@ class Wide:
             columns["base"] = Strings(codes, self._base.dictionary)
         if "time" in self._own:
             columns["time"] = np.array([time for _, time, _ in keys], "datetime64[us]")
-        for name, column in self.learning.columns.items():
+        for name, column in self._learning.columns.items():
             columns[name] = _column(column, [row.get(name) for row in rows])
         return columns, np.array([relative for _, _, relative in keys], np.bool_)
+
+    def absent(self) -> Mapping[str, str]:
+        """The wanted measurements that never came, with what they might be called."""
+        return self._learning.absent()
 
     @property
     def texts(self) -> Sequence[Texts]:
         """The texts that are remembered."""
-        return [self._base, *(column.texts for column in self.learning.columns.values())]
+        return [self._base, *(column.texts for column in self._learning.columns.values())]
 
     def snapshot(self) -> State | None:
         """The kinds of the measurements."""
-        return self.learning.snapshot()
+        return self._learning.snapshot()
 
     def restore(self, saved: State) -> None:
         """Go on with what was learnt before."""
-        self.learning.restore(saved)
+        self._learning.restore(saved)
 
 
 def _value(record: Record) -> Any:

@@ -281,7 +281,7 @@ def test_a_dictionary_is_begun_anew_when_it_is_full(monkeypatch, bound):
 def test_few_rows_are_looked_at_in_python(monkeypatch):
     codec = wanting(["a", "b"])
     looked = 0
-    form = codec._reading._form
+    form = codec._engine._form
     real = form.object
 
     def counted(payload):

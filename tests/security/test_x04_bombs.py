@@ -77,5 +77,5 @@ def test_names_that_are_not_read_are_not_kept_without_end() -> None:
     ]
     decoded = codec.decode(payloads)
     assert np.array_equal(decoded.columns["a"], np.ones(32))
-    assert codec._reading is not None
-    assert len(codec._reading._names) <= 1_024
+    assert codec._engine is not None
+    assert len(codec._engine._names) <= 1_024
