@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any, TypeAlias
 
 from edgestream.component import Component, Kind
+from edgestream.entrypoints import EntryPoint, entry_points
 from edgestream.errors import ConfigError, Problem, did_you_mean
 
 KINDS: tuple[Kind, ...] = ("source", "operator", "sink", "codec")
-Entries: TypeAlias = Mapping[str, metadata.EntryPoint]
+Entries: TypeAlias = Mapping[str, EntryPoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,9 @@ class Registry:
 @functools.cache
 def installed() -> Registry:
     """Everything that is installed; the first of two with one name wins, in path order."""
-    entries: dict[Kind, dict[str, metadata.EntryPoint]] = {kind: {} for kind in KINDS}
-    for kind in KINDS:
-        for entry in metadata.entry_points(group=f"edgestream.{kind}s"):
-            entries[kind].setdefault(entry.name, entry)
+    entries: dict[Kind, dict[str, EntryPoint]] = {kind: {} for kind in KINDS}
+    groups = {f"edgestream.{kind}s": entries[kind] for kind in KINDS}
+    for entry in entry_points("edgestream."):
+        if entry.group in groups:
+            groups[entry.group].setdefault(entry.name, entry)
     return Registry(entries)

@@ -16,7 +16,7 @@ import pytest
 from tests.source_tree import ROOT, Module, modules
 
 LAYERS = (
-    ("_version", "errors", "textcodes"),
+    ("_version", "entrypoints", "errors", "textcodes"),
     ("batch", "clock", "config", "halving", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),

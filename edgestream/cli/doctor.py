@@ -102,8 +102,7 @@ def extras(registry: Registry) -> Iterator[Finding]:
             except ConfigError as error:
                 yield Finding("fail", f"{kind} {name}", str(error), "install it again")
                 continue
-            dist = registry.entries[kind][name].dist
-            owner = dist.name if dist is not None else "edgestream"
+            owner = registry.entries[kind][name].distribution
             if not cls.about.extra or (owner, cls.about.extra) in seen:
                 continue
             seen.add((owner, cls.about.extra))

@@ -28,7 +28,7 @@ def own(registry: Registry) -> Registry:
             kind: {
                 name: entry
                 for name, entry in registry.entries[kind].items()
-                if entry.dist is not None and entry.dist.name == DISTRIBUTION
+                if entry.distribution == DISTRIBUTION
             }
             for kind in KINDS
         }

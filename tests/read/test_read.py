@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 import edgestream as es
 from edgestream.config.yaml import load
+from edgestream.entrypoints import EntryPoint
 from edgestream.errors import ConfigError
 from edgestream.read import make, read_document, read_text, takes_mapping
 from edgestream.registry import Registry, installed
@@ -148,8 +148,8 @@ def test_a_registry_may_be_given() -> None:
 
 def test_a_component_that_cannot_be_imported_is_told() -> None:
     entries = dict(installed().entries)
-    broken = EntryPoint("gone", "edgestream.no_such_module:Gone", "edgestream.sources")
-    other = EntryPoint("other", "edgestream.errors:Problem", "edgestream.sources")
+    broken = EntryPoint("edgestream.sources", "gone", "edgestream.no_such_module:Gone")
+    other = EntryPoint("edgestream.sources", "other", "edgestream.errors:Problem")
     entries["source"] = {"gone": broken, "other": other}
     registry = Registry(entries)
     for name, message in (
