@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from edgestream._version import __version__
-from edgestream.batch import Array, Batch, Column, Dictionary, Strings, concat, from_rows, to_python
 from edgestream.clock import Clock, ManualClock, SystemClock
 from edgestream.component import (
     MAIN,
@@ -94,6 +93,16 @@ if TYPE_CHECKING:
         variance,
         zero_crossings,
     )
+    from edgestream.batch import (
+        Array,
+        Batch,
+        Column,
+        Dictionary,
+        Strings,
+        concat,
+        from_rows,
+        to_python,
+    )
     from edgestream.building import Pipeline, pipeline
     from edgestream.codecs.arrow import Arrow
     from edgestream.codecs.cbor import Cbor
@@ -148,14 +157,19 @@ _LATER = {
     "Absent": "edgestream.operators.absent",
     "Aggregate": "edgestream.aggregate",
     "Anomaly": "edgestream.operators.anomaly",
+    "Array": "edgestream.batch",
     "Arrow": "edgestream.codecs.arrow",
+    "Batch": "edgestream.batch",
     "Bloom": "edgestream.operators.bloom",
     "Cbor": "edgestream.codecs.cbor",
     "Changed": "edgestream.operators.changed",
+    "Column": "edgestream.batch",
     "Columnar": "edgestream.codecs.columnar",
     "Csv": "edgestream.codecs.csv",
+    "DeadLetters": "edgestream.spec",
     "Deadband": "edgestream.operators.deadband",
     "Dedupe": "edgestream.operators.dedupe",
+    "Dictionary": "edgestream.batch",
     "Drop": "edgestream.operators.drop",
     "EventId": "edgestream.eventid",
     "Explode": "edgestream.operators.explode",
@@ -187,10 +201,10 @@ _LATER = {
     "Set": "edgestream.operators.set",
     "Smooth": "edgestream.operators.smooth",
     "Sort": "edgestream.operators.sort",
-    "DeadLetters": "edgestream.spec",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
     "Stdout": "edgestream.sinks.stdout",
+    "Strings": "edgestream.batch",
     "Struct": "edgestream.codecs.struct",
     "Throttle": "edgestream.operators.throttle",
     "Time": "edgestream.eventtime",
@@ -202,6 +216,7 @@ _LATER = {
     "argmax": "edgestream.aggregate",
     "argmin": "edgestream.aggregate",
     "collect": "edgestream.aggregate",
+    "concat": "edgestream.batch",
     "correlation": "edgestream.aggregate",
     "count": "edgestream.aggregate",
     "count_distinct": "edgestream.aggregate",
@@ -211,6 +226,7 @@ _LATER = {
     "fft_amplitude": "edgestream.aggregate",
     "fft_peak": "edgestream.aggregate",
     "first": "edgestream.aggregate",
+    "from_rows": "edgestream.batch",
     "histogram": "edgestream.aggregate",
     "integral": "edgestream.aggregate",
     "intercept": "edgestream.aggregate",
@@ -235,6 +251,7 @@ _LATER = {
     "stddev": "edgestream.aggregate",
     "sum": "edgestream.aggregate",
     "time_weighted_mean": "edgestream.aggregate",
+    "to_python": "edgestream.batch",
     "top_k": "edgestream.aggregate",
     "variance": "edgestream.aggregate",
     "zero_crossings": "edgestream.aggregate",

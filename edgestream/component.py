@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Literal,
@@ -25,14 +26,16 @@ from typing import (
     dataclass_transform,
 )
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgestream.batch import Batch
 from edgestream.clock import Clock
 from edgestream.config.convert import convert_fields
 from edgestream.config.fields import option, options, state
 from edgestream.schema import ColumnKind, Schema
+
+if TYPE_CHECKING:  # ``import edgestream`` does without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgestream.batch import Batch
 
 Position: TypeAlias = Mapping[str, Any]
 """Where a source is: plain JSON values, just after the last item it gave out."""
@@ -45,7 +48,7 @@ MAIN = ""
 OVERFLOW = "overflow"
 """The port of rows that an operator cannot take because the pipeline's memory is full."""
 
-Outputs: TypeAlias = Sequence[tuple[str, Batch]]
+Outputs: TypeAlias = "Sequence[tuple[str, Batch]]"
 """What an operator gives: (port, batch) pairs in order; `MAIN` is the main output."""
 
 

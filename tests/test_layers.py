@@ -59,7 +59,7 @@ WAIVERS = {
     "edgestream.operators.join:Join": "all but two of its methods are the contract",
     "edgestream.operators.window:Window": "all but one of its methods are the contract",
     "edgestream.runtime.task:Task": "the middle of the path in one piece, read top to bottom",
-    "edgestream.runtime.view:_samples": "one line a metric",
+    "edgestream.runtime.samples:samples": "one line a metric",
     "edgestream.runtime.writer:Writer": "the one loop of a sink, with what it waits for",
     "edgestream.store.store:Store": "one method for each thing the runtime asks of the file",
     "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",

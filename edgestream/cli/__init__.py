@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -41,6 +42,9 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"edgestream.cli.{cmd_name}")
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         found = module.command
         assert isinstance(found, click.Command)
         return found
@@ -71,8 +75,24 @@ def cli() -> None:
     """
 
 
+def own_process() -> None:
+    """Set up a process that is there for the command line alone, before anything is imported.
+
+    Modules make no garbage: the collector stays off until a command is there, and never looks at
+    its modules. BLAS, which nothing here uses, would start a thread for every processor, and each
+    turns in a circle for a while.
+    """
+    gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def main(argv: Sequence[str] | None = None) -> Any:
-    """Run the command line; the exit code says what happened (see the README)."""
+    """Run the command line; the exit code says what happened (see the README).
+
+    Without ``argv`` the words are those of the process, which is set up by `own_process`.
+    """
+    if argv is None:
+        own_process()
     try:
         result = cli.main(args=argv, prog_name="edgestream", standalone_mode=False)
     except click.exceptions.Abort:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgestream._version import __version__
 from edgestream.batch import Batch, to_python
@@ -15,7 +15,9 @@ from edgestream.graph import Node
 from edgestream.runtime.running import Running
 from edgestream.runtime.status import StepStatus
 from edgestream.runtime.writer import Writer
-from edgestream.web.metrics import Sample
+
+if TYPE_CHECKING:
+    from edgestream.web.metrics import Sample
 
 STUCK = 60 * SECOND
 
@@ -55,7 +57,7 @@ class WorkerView:
             missing += [
                 f"{running.spec.name}.{status.id}: {status.message or status.state or 'not open'}"
                 f"{_dropping(running, status)}"
-                for status in _statuses(running)
+                for status in statuses(running)
                 if status.state not in ("connected", "ended")
             ]
         return missing
@@ -79,11 +81,14 @@ class WorkerView:
 
     def metrics(self) -> Iterable[Sample]:
         """Everything counted."""
+        from edgestream.runtime.samples import samples  # noqa: PLC0415 - when somebody asks
+
         for running in self._pipelines:
-            yield from _samples(running)
+            yield from samples(running)
 
 
-def _statuses(running: Running) -> list[StepStatus]:
+def statuses(running: Running) -> list[StepStatus]:
+    """Of all sources and sinks that were put together."""
     return [
         *(reader.status for reader in running.readers.values()),
         *(writer.status for writer in running.writers.values()),
@@ -210,89 +215,3 @@ def _rows(
             values = [to_python(batch.columns[name][skip:]) for name in columns]
             rows += [list(row) for row in zip(*values, strict=True)]
     return {"keys": list(keys), "columns": columns, "next": number, "rows": rows}
-
-
-def _samples(running: Running) -> Iterator[Sample]:
-    pipeline = running.spec.name
-
-    def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
-        return Sample(f"edgestream_{name}", kind, text, {"pipeline": pipeline, **labels}, value)
-
-    yield sample("up", "gauge", "Whether the pipeline runs.", float(running.state == "running"))
-    yield sample("clock_jumps", "counter", "Times the clock was set.", running.jumps.count)
-    for name, entry in running.graph.entries.items():
-        yield sample("source_rows", "counter", "Rows read.", entry.rows_out, step=name)
-        yield sample(
-            "rejected_rows",
-            "counter",
-            "Payloads that could not be read.",
-            entry.rejected,
-            step=name,
-        )
-        if entry.ids:
-            text = "Rows and payloads that came again and were dropped."
-            yield sample("repeated_rows", "counter", text, entry.repeated, step=name)
-    for node in running.graph.nodes.values():
-        for port in ("", *node.operator.ports):
-            count = node.rows_out.get(port, 0)
-            yield sample("step_rows", "counter", "Rows that left.", count, step=node.id, port=port)
-        if OVERFLOW in node.operator.ports:
-            held, new = node.operator.state_bytes(), node.rows_out.get(OVERFLOW, 0)
-            text = "Rows that memory had no room for."
-            yield sample("state_bytes", "gauge", "State that is held.", held, step=node.id)
-            yield sample("overflow_rows", "counter", text, new, step=node.id)
-    for name, exit_ in running.graph.exits.items():
-        yield sample("sink_rows", "counter", "Rows for the sink.", exit_.rows_in, step=name)
-    for name, writer in running.writers.items():
-        text = "Bytes that the sink has not taken."
-        yield sample("undelivered_bytes", "gauge", text, writer.undelivered, step=name)
-        text = "Bytes of rows that wait in the state file."
-        yield sample("spooled_bytes", "gauge", text, writer.lanes.waiting.size, step=name)
-        text = "Rows dropped because the spool was full or they were too old."
-        yield sample("dropped_rows", "counter", text, writer.drops.rows, step=name)
-        text = "Rows that were sent late."
-        yield sample("replayed_rows", "counter", text, writer.replayed, step=name)
-    for status in _statuses(running):
-        step = status.id.partition(" ")[0]
-        connected = float(status.state in ("connected", "ended"))
-        yield sample("connected", "gauge", "Whether it is connected.", connected, step=step)
-        for name, value in status.metrics.counters.items():
-            yield sample(f"{name}", "counter", "Counted by the connector.", value, step=step)
-        for name, value in status.metrics.gauges.items():
-            yield sample(f"{name}", "gauge", "Set by the connector.", value, step=step)
-    if running.task is not None:
-        task = running.task
-        yield sample("checkpoints", "counter", "Checkpoints written.", task.checkpoints)
-    marks = [node.watermark for node in running.graph.nodes.values()]
-    if marks and 0 < min(marks) < ENDED:
-        yield sample(
-            "watermark_seconds", "gauge", "Event time the pipeline has got to.", min(marks) / SECOND
-        )
-    yield from _dead_letters(running)
-
-
-def _dead_letters(running: Running) -> Iterator[Sample]:
-    """How many were made, are kept and were dropped, and which breakers are open."""
-    if (task := running.task) is None:
-        return
-
-    def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
-        given = {"pipeline": running.spec.name, **labels}
-        return Sample(f"edgestream_{name}", kind, text, given, value)
-
-    counts = {(name, "decode"): 0 for name in running.graph.entries} | task.letters.by
-    for (step, stage), count in counts.items():
-        text = "Payloads and rows that became dead letters."
-        yield sample("dead_letters", "counter", text, count, step=step, stage=stage)
-    for step, count in task.letters.damaged.items():
-        text = "Messages and rows in damaged blocks of the state file."
-        yield sample("damaged_rows", "counter", text, count, step=step)
-    held = task.letters.held
-    text = "Dead letters that the bounds pushed out."
-    yield sample("dead_letters_dropped", "counter", text, held.dropped)
-    yield sample("dead_letters_kept", "gauge", "Dead letters in the state file.", held.rows)
-    yield sample("dead_letters_kept_bytes", "gauge", "Bytes of dead letters.", held.bytes)
-    sinks = {name: writer.breaker for name, writer in running.writers.items()}
-    for name, breaker in {**task.breakers.made(), **sinks}.items():
-        text = "Whether it stands still because too many rows are bad."
-        yield sample("breaker_open", "gauge", text, float(breaker.open), step=name)

@@ -9,24 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import h11
 
 from edgestream.web.answers import Answer, text
+from edgestream.web.peers import Limits, bracketed
 
 _READ = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a peer may take: bytes of headers, seconds for a request or an answer, connections."""
-
-    header_bytes: int = 8192
-    request_seconds: float = 10.0
-    answer_seconds: float = 10.0
-    connections: int = 32
 
 
 Respond: TypeAlias = Callable[[h11.Request, str], Answer]
@@ -54,14 +44,6 @@ async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
         await _part(reader, writer)
     finally:
         writer.transport.abort()
-
-
-def bracketed(address: str) -> str:
-    """An address as it stands in a URL: ``[::1]``, ``127.0.0.1``."""
-    plain = address.partition("%")[0]
-    # An IPv4 peer on a socket that takes both kinds.
-    plain = plain.removeprefix("::ffff:") if "." in plain else plain
-    return f"[{plain}]" if ":" in plain else plain
 
 
 async def _answer_all(

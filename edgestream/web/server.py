@@ -1,12 +1,14 @@
 """The worker's HTTP endpoint: probes, metrics, the JSON that the live page reads, and the page.
 
 It listens on this machine only unless there is a token, shows and never changes anything, and
-costs the worker about 0.5 MiB: h11 over asyncio streams in the worker's own loop.
+costs the worker about 0.5 MiB: h11 over asyncio streams in the worker's own loop. What answers is
+imported when somebody first asks: it would hold up the first message after a start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -14,12 +16,8 @@ from collections.abc import Iterable
 
 from edgestream.config.values import Secret
 from edgestream.errors import EXIT_LOCKED, EXIT_PERMISSION, ConfigError, Fatal, Problem
-from edgestream.web.connection import Limits, Respond, bracketed, converse, turn_away
-from edgestream.web.metrics import Sample
-from edgestream.web.routes import Site
+from edgestream.web.peers import Limits, bracketed
 from edgestream.web.view import View
-
-__all__ = ["Limits", "Sample", "Server", "View", "start"]
 
 _TOKEN_CHARACTERS = 16
 
@@ -27,9 +25,11 @@ _TOKEN_CHARACTERS = 16
 class Server:
     """A listening endpoint; ``close()`` ends it."""
 
-    def __init__(self, respond: Respond, limits: Limits) -> None:
-        """Answer with ``respond``; `listen` starts it."""
-        self._respond = respond
+    def __init__(
+        self, view: View, hosts: frozenset[str], token: bytes | None, limits: Limits
+    ) -> None:
+        """Show ``view`` to those who ask one of ``hosts``; `listen` starts it."""
+        self._site = view, hosts, token
         self._limits = limits
         self._talks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -75,10 +75,13 @@ class Server:
         if len(self._talks) >= 2 * self._limits.connections:
             writer.transport.abort()  # even saying no has its limit
             return
+        from edgestream.web.connection import converse, turn_away  # noqa: PLC0415 - see above
+        from edgestream.web.routes import Site  # noqa: PLC0415
+
         if len(self._talks) >= self._limits.connections:
             talk = turn_away(reader, writer)
         else:
-            talk = converse(reader, writer, self._respond, self._limits)
+            talk = converse(reader, writer, Site(*self._site).respond, self._limits)
         task = asyncio.get_running_loop().create_task(talk)
         self._talks.add(task)
         task.add_done_callback(self._talks.discard)
@@ -107,12 +110,12 @@ async def start(
             )
         )
     names = {"127.0.0.1", "localhost", "[::1]", bracketed(host.strip("[]")), *hosts}
-    site = Site(
+    server = Server(
         view,
         frozenset(name.lower() for name in names - {"0.0.0.0", "[::]"}),  # noqa: S104
         None if token is None else _token_bytes(token),
+        limits or Limits(),
     )
-    server = Server(site.respond, limits or Limits())
     try:
         await server.listen(address, family)
     except OSError as error:
@@ -128,6 +131,10 @@ async def _resolve(host: str, port: int) -> tuple[int, tuple[str, int]]:
         )
     # "localhost" is two addresses on most machines, and nobody expects the port on only ::1.
     name = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    with contextlib.suppress(ValueError):  # an address needs no thread that looks it up
+        family = socket.AF_INET6 if ipaddress.ip_address(name).version == 6 else socket.AF_INET
+        if "%" not in name:
+            return family, (name, port)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except OSError as error:

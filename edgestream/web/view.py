@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edgestream.web.metrics import Sample
+if TYPE_CHECKING:
+    from edgestream.web.metrics import Sample
 
 
 class View(Protocol):

@@ -20,12 +20,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgestream.cli import main
+from edgestream.cli import main, own_process
 from edgestream.clock import SECOND, SystemClock
-from edgestream.store.thread import StoreThread
-from edgestream_connectors.mqtt.client import Client
+
+if TYPE_CHECKING:
+    from edgestream.store.thread import StoreThread
+    from edgestream_connectors.mqtt.client import Client
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +59,8 @@ def environment() -> dict[str, str]:
 
 def slow_down(milliseconds: float) -> None:
     """Sleep before each commit of the state file."""
+    from edgestream.store.thread import StoreThread  # noqa: PLC0415 - after `own_process`
+
     commit = StoreThread._commit
 
     def delayed(self: StoreThread, connection: sqlite3.Connection, group: list[Any]) -> None:
@@ -68,6 +72,8 @@ def slow_down(milliseconds: float) -> None:
 
 def mark_first(path: Path) -> None:
     """Write down when the first messages were acknowledged."""
+    from edgestream_connectors.mqtt.client import Client  # noqa: PLC0415 - after `own_process`
+
     release = Client.release
 
     @functools.wraps(release)
@@ -111,5 +117,6 @@ def prepare(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    own_process()
     prepare(Settings(**json.loads(sys.argv[1])))
     main(sys.argv[2:])

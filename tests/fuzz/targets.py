@@ -28,7 +28,8 @@ from edgestream.packing import decode_batch, decode_state, encode_batch, encode_
 from edgestream.read import read_document
 from edgestream.registry import installed
 from edgestream.sources.csv_table import CsvLines
-from edgestream.web.connection import Limits, converse
+from edgestream.web.connection import converse
+from edgestream.web.peers import Limits
 from edgestream.web.routes import Site
 from edgestream_connectors.http.body import EVENT, EVENTS, JSON, Refused, payloads_of, unpacked
 from edgestream_connectors.http.request import Arrived

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from edgestream.web.server import Sample, start
+from edgestream.web.metrics import Sample
+from edgestream.web.server import start
 
 WINDOW = 10
 DEVICES = [f"{place}-{n}" for place in ("roof", "yard", "lab", "cellar") for n in range(1, 5)]

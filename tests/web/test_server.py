@@ -12,7 +12,8 @@ import pytest
 
 from edgestream.config.values import Secret
 from edgestream.errors import ConfigError, Fatal
-from edgestream.web.server import Limits, Server, start
+from edgestream.web.peers import Limits
+from edgestream.web.server import Server, start
 from tests.web.fake_view import FakeView
 
 LIMITS = Limits(request_seconds=0.3, answer_seconds=0.5, connections=3)
