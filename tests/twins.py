@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import edgestream as es
 from edgestream import count, first, last, max, mean, min
+from tests.source_tree import ROOT
 
 MQTT = "mqtt://localhost:1883"
 
@@ -177,6 +178,25 @@ def webhook() -> es.Pipeline:
         .select("ts", "site", "gateway", "device", "temperature")
         .sink(es.Sqlite(path="readings.db", table="readings"), name="history", from_="readings")
         .sink(es.FileSink(path="alarms.ndjson"), name="alarms_file", from_="alarms")
+    )
+
+
+def parcel_scans() -> es.Pipeline:
+    table = str(ROOT / "pipelines" / "parcel_scanners.csv")
+    return (
+        es.pipeline("parcel-scans")
+        .source(
+            es.Http(listen="127.0.0.1:8082", paths=["/scans/{scanner}"]),
+            name="scanners",
+            time=es.Time("ts", unit="ms", delay="5s"),
+        )
+        .stream("placed", "scanners")
+        .where("weight > 0")
+        .step(es.Lookup(table, on="scanner", missing="reject"))
+        .stream("strangers", "placed.rejected")
+        .select("ts", "scanner", "parcel", "reason")
+        .sink(es.FileSink(path="scans.ndjson.gz"), name="scans", from_="placed")
+        .sink(es.FileSink(path="unknown-scanners.csv"), name="unknown", from_="strangers")
     )
 
 

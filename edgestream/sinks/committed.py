@@ -64,22 +64,24 @@ class Committed:
 
         The file is replaced, so that either the old or the new one is there after a power cut.
         """
-        new = Path(f"{self.path}.new")
         with worded(self.path):
             tail = _checksum(fd, size)
             told = {name: asdict(token) for name, token in tokens.items()}
-            text = json.dumps({"size": size, "tail": tail, "tokens": told}).encode()
-            with new.open("wb") as file:
-                file.write(text)
-                file.flush()
-                force(file.fileno(), new)
-            new.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                force(folder, self.path.parent)
-            finally:
-                os.close(folder)
+            self._replace(json.dumps({"size": size, "tail": tail, "tokens": told}).encode())
         self.size, self.tail, self.tokens = size, tail, tokens
+
+    def _replace(self, text: bytes) -> None:
+        new = Path(f"{self.path}.new")
+        with new.open("wb") as file:
+            file.write(text)
+            file.flush()
+            force(file.fileno(), new)
+        new.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            force(folder, self.path.parent)
+        finally:
+            os.close(folder)
 
 
 def _checksum(fd: int, size: int) -> int:

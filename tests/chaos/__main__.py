@@ -57,6 +57,8 @@ PARTS = (
     ),
     Part("points-sqlite", "points", ("--sink", "sqlite-append"), (("--times", 20),)),
     Part("points-postgres", "points", ("--sink", "postgres-append"), (("--times", 20),)),
+    Part("webhook-kill", "webhook", (), (("--kills", 1_000), ("--parts", 8))),
+    Part("webhook-points", "webhook", ("--points",), (("--times", 20), ("--parts", 4))),
     Part("mutants", "mutants"),
     Part("power", "power", ("--mutants",), (("--histories", 100_000),)),
     Part("rot", "rot", (), (("--calls", 400), ("--damages", 5_000))),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -24,14 +25,16 @@ from typing import Any
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
+from edgestream.sinks.committed import Committed
+from edgestream.sinks.output import Output
 from edgestream.sinks.sqlite_session import Session
 from edgestream.store import checkpoints
 from edgestream.store.checkpoints import Resume
 from edgestream.store.tables import Cut, JournalRow
 from edgestream.store.thread import Entry, StoreThread
 from edgestream_connectors.mqtt.source import Mqtt
-from tests.chaos import points, seam
-from tests.chaos.points import POINTS, tour
+from tests.chaos import points, seam, webhook
+from tests.chaos.points import POINTS, Tour, tour
 from tests.chaos.worker import Settings
 
 Function = Callable[..., Any]
@@ -130,8 +133,8 @@ def _nothing_later(_: Function) -> Function:
 
 
 def _no_token(open_: Function) -> Function:
-    def mutant(self: Session, wait: float) -> None:
-        open_(self, wait)
+    def mutant(self: Session | Output, *given: Any) -> None:
+        open_(self, *given)
 
     return mutant
 
@@ -193,6 +196,22 @@ def _forgotten_before_written(next_: Function) -> Function:
         if group and group.batches:
             await self._store.delivered(self.name, group.last)
         return group
+
+    return mutant
+
+
+def _not_cut(_: Function) -> Function:
+    def mutant(self: Output) -> int:
+        self._committed.read()
+        return os.fstat(self._fd).st_size
+
+    return mutant
+
+
+def _file_token_apart(write: Function) -> Function:
+    def mutant(self: Committed, fd: int, size: int, tokens: Any) -> None:
+        write(self, fd, self.size, tokens)
+        write(self, fd, size, tokens)
 
     return mutant
 
@@ -305,6 +324,36 @@ _ALL = (
         Check(("offer.after",), poison=True),
         {f"{points.TASK}_checkpoint": _drop_letters},
     ),
+    Mutant(
+        "answer-at-once",
+        "a request is answered when its rows are handed to the journal",
+        Check(("append.before",), 3, "file", slow=20),
+        {f"{points.READER}_append": _ack_at_once},
+    ),
+    Mutant(
+        "no-keys",
+        "the keys of requests are not looked at",
+        Check(("answer.before",), 1, "file"),
+        {"edgestream_connectors.http.server:_ids": _nothing},
+    ),
+    Mutant(
+        "file-not-cut",
+        "what was not committed of a file stays in it",
+        Check(("file.commit.before",), 1, "file"),
+        {f"{points.OUTPUT}_restore": _not_cut},
+    ),
+    Mutant(
+        "file-token-ignored",
+        "the token beside a file is not looked at after a restart",
+        Check(("file.flush.after",), 1, "file"),
+        {f"{points.OUTPUT}open": _no_token},
+    ),
+    Mutant(
+        "file-token-apart",
+        "the token is written before the size of the file that it belongs to",
+        Check(("file.replace.after",), 3, "file"),
+        {f"{points.COMMITTED}write": _file_token_apart},
+    ),
 )
 MUTANTS = {mutant.name: mutant for mutant in _ALL}
 
@@ -323,14 +372,19 @@ def run(check: Check, name: str, delay: float) -> Result:
     """A check with a mutant, or with none."""
     folder = Path(tempfile.mkdtemp(prefix="edgestream-chaos-"))
     chosen = [POINTS[point] for point in check.points]
-    found = tour(
-        folder,
-        check.sink,
-        chosen,
-        times=check.times,
-        settings=Settings(delay, mutant=name),
-        poison=check.poison,
-    )
+    settings = Settings(delay, mutant=name)
+    found: Tour | webhook.Report
+    if check.sink == "file":
+        found = webhook.tour(folder, chosen, times=check.times, settings=settings, least=200)
+    else:
+        found = tour(
+            folder,
+            check.sink,
+            chosen,
+            times=check.times,
+            settings=settings,
+            poison=check.poison,
+        )
     if found.passed != bool(name):
         shutil.rmtree(folder)
     return Result(name, delay, not found.passed, str(found.verdict))

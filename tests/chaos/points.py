@@ -21,12 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_settings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tests.chaos.oracle import Verdict
 from tests.chaos.rig import Rig
 from tests.chaos.seam import replace
 from tests.chaos.worker import Settings
+from tests.servers.worker import Worker
 
 DIES_WITHIN = 20.0
 """Seconds after which a point was not passed."""
@@ -37,8 +38,8 @@ class Point:
     """A place to die at.
 
     ``reached`` says how: while a stream runs (again and again), once at the start, at a start with
-    something journalled that is in no checkpoint, or when the worker is told to stop. ``sink`` is
-    empty where the point is passed with every sink.
+    something journalled that is in no checkpoint, or when the worker is told to stop. ``sink`` and
+    ``source`` are empty where the point is passed with every one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Point:
     when: Literal["before", "after"]
     reached: Literal["often", "start", "replay", "stop"] = "often"
     sink: str = ""
+    source: str = ""
 
     def arm(self, at: int) -> None:
         """Die at the ``at``-th passage in this process."""
@@ -89,15 +91,19 @@ TABLES = "edgestream.store.tables:"
 CHECKPOINTS = "edgestream.store.checkpoints:"
 THREAD = "edgestream.store.thread:StoreThread."
 MQTT = "edgestream_connectors.mqtt.source:Mqtt."
+HTTP = "edgestream_connectors.http.source:Http."
+OUTPUT = "edgestream.sinks.output:Output."
+COMMITTED = "edgestream.sinks.committed:Committed."
 SQLITE = "edgestream.sinks.sqlite_session:Session."
 POSTGRES = "edgestream_connectors.postgres.session:Session."
 
 _ALL = (
     # reading
     Point("start.loaded", f"{CHECKPOINTS}load", "after", "start"),
-    Point("start.replaying", f"{MQTT}unpack", "after", "replay"),
+    Point("start.replaying", f"{MQTT}unpack", "after", "replay", source="mqtt"),
+    Point("http.replaying", f"{HTTP}unpack", "after", "replay", source="http"),
     Point("start.replayed", f"{RUNNING}_replay", "after", "start"),
-    Point("open.recalled", f"{MQTT}recall", "after", "start"),
+    Point("open.recalled", f"{MQTT}recall", "after", "start", source="mqtt"),
     Point("open.connected", f"{READER}_open", "after", "start"),
     Point("read.before", f"{READER}_accept", "before"),
     Point("read.asked", f"{READER}_append", "after"),
@@ -109,8 +115,10 @@ _ALL = (
     Point("commit.told", f"{THREAD}settle", "before"),
     # acknowledging
     Point("durable.before", f"{READER}durable", "before"),
-    Point("ack.before", f"{MQTT}commit", "before"),
-    Point("ack.after", f"{MQTT}commit", "after"),
+    Point("ack.before", f"{MQTT}commit", "before", source="mqtt"),
+    Point("ack.after", f"{MQTT}commit", "after", source="mqtt"),
+    Point("answer.before", f"{HTTP}commit", "before", source="http"),
+    Point("answer.after", f"{HTTP}commit", "after", source="http"),
     # processing
     Point("process.before", f"{TASK}process", "before"),
     Point("process.after", f"{TASK}process", "after"),
@@ -149,6 +157,14 @@ _ALL = (
         sink="postgres",
     ),
     Point("postgres.flush.after", f"{POSTGRES}commit", "after", sink="postgres"),
+    Point("file.restore.before", f"{OUTPUT}_restore", "before", "start", sink="file"),
+    Point("file.restore.after", f"{OUTPUT}_restore", "after", "start", sink="file"),
+    Point("file.flush.before", f"{OUTPUT}flush", "before", sink="file"),
+    Point("file.spill.after", f"{OUTPUT}_spill", "after", sink="file"),
+    Point("file.commit.before", f"{COMMITTED}write", "before", sink="file"),
+    Point("file.replace.before", f"{COMMITTED}_replace", "before", sink="file"),
+    Point("file.replace.after", f"{COMMITTED}_replace", "after", sink="file"),
+    Point("file.flush.after", f"{OUTPUT}flush", "after", sink="file"),
     Point("delivered.before", f"{LANE}delivered", "before"),
     Point("delivered.after", f"{LANE}delivered", "after"),
     Point("outbox.deleted", f"{CHECKPOINTS}delivered", "after"),
@@ -183,13 +199,23 @@ class Tour:
         return self.verdict.clean and self.exit_code == 0
 
 
-def points_of(sink: str) -> list[Point]:
-    """The points that are passed with a sink."""
+def points_of(sink: str, source: str = "mqtt") -> list[Point]:
+    """The points that are passed with a sink and a source."""
     kind = sink.partition("-")[0]
-    return [point for point in _ALL if point.sink in ("", kind)]
+    return [each for each in _ALL if each.sink in ("", kind) and each.source in ("", source)]
 
 
-def die_at(rig: Rig, point: Point, at: int, settings: Settings) -> None:
+class Mortal(Protocol):
+    """A pipeline that is killed and started again."""
+
+    worker: Worker
+
+    def start(self, settings: Settings | None = None, *, first: float = 60) -> float: ...
+
+    def log(self) -> str: ...
+
+
+def die_at(rig: Mortal, point: Point, at: int, settings: Settings) -> None:
     """Start a worker that dies at a point, and wait until it has."""
     if point.reached == "replay":
         rig.start(settings)
