@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "Look at this machine: packages, clock, disk, state folder, brokers.",
     "new": "Write a pipeline file to start from.",
     "plan": "Show a pipeline's graph and what each source-sink pair guarantees.",
+    "salvage": "Save what can be read of a damaged state file into a fresh one.",
     "savepoint": "Keep, list, carry and bring back the state of a pipeline.",
     "schema": "Print the JSON Schema of pipeline files, for editors.",
     "simulate": "Publish the readings of simulated devices over MQTT.",

@@ -159,13 +159,14 @@ def move_aside(folder: Path, names: Sequence[str]) -> None:
             rename_aside(folder, name)
 
 
-def rename_aside(folder: Path, name: str) -> None:
-    """Rename the state file of a pipeline whose lock is held; nothing is deleted."""
+def rename_aside(folder: Path, name: str) -> Path:
+    """Rename the state file of a pipeline whose lock is held; nothing is deleted. Its new name."""
     aside = _unused(folder, f"{name}.old")
     for suffix in (".db", ".db-wal", ".db-shm"):
         path = folder / f"{name}{suffix}"
         if path.exists():
             path.rename(folder / f"{aside}{suffix}")
+    return folder / f"{aside}.db"
 
 
 def _unused(folder: Path, name: str) -> str:

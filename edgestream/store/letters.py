@@ -171,7 +171,7 @@ def bury(connection: sqlite3.Connection, letters: Sequence[DeadLetter], bounds: 
             if rows <= bounds.rows and size <= bounds.bytes:
                 break
         connection.execute("DELETE FROM dead_letters WHERE id <= ?", (last,))
-    _hold(connection, Held(rows, size, held.dropped + gone))
+    hold(connection, Held(rows, size, held.dropped + gone))
 
 
 def remove(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
@@ -186,7 +186,7 @@ def remove(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
         "DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(ids)),),
     )
-    _hold(connection, Held(held.rows - removed, held.bytes - size, held.dropped))
+    hold(connection, Held(held.rows - removed, held.bytes - size, held.dropped))
     return int(removed)
 
 
@@ -218,6 +218,7 @@ def held_in(connection: sqlite3.Connection) -> Held:
     return Held(rows, size, 0)
 
 
-def _hold(connection: sqlite3.Connection, held: Held) -> None:
+def hold(connection: sqlite3.Connection, held: Held) -> None:
+    """Write down how many there are."""
     text = json.dumps({"rows": held.rows, "bytes": held.bytes, "dropped": held.dropped})
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('dead_letters', ?)", (text,))

@@ -133,8 +133,9 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
 def damaged(path: Path, what: object) -> StoreError:
     """The refusal of a file that SQLite cannot read."""
     refused = StoreError(
-        f"{path} is damaged ({what}); nothing in it was changed. Put a copy or a savepoint in its "
-        "place, or start with --fresh: the file is moved aside, and what it held is not used"
+        f"{path} is damaged ({what}); nothing in it was changed. Save what can be read with "
+        "'edgestream salvage', put a copy or a savepoint in its place, or start with --fresh: the "
+        "file is moved aside, and what it held is not used"
     )
     refused.exit_code = EXIT_CONFIG
     return refused

@@ -12,7 +12,8 @@ https://sqlite.org/walformat.html#the_wal_index_header
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,14 +40,20 @@ def commits_behind(path: Path) -> int:
         header = log.read(_HEADER.size)
         if len(header) < _HEADER.size:
             return 0
-        page, salts = _HEADER.unpack(header)[2], header[16:24]
+        page = _HEADER.unpack(header)[2]
         if not 512 <= page <= 65_536:
             page = _page_size(path)
-        if _whole(header):
-            return sum(frame == salts for frame in _commits(log, page, _frames_read(path)))
-        first = log.read(_FRAME.size)[8:]
-        # The header fits into a sector, and is never torn: one more is already too many.
-        return 1 + sum(frame == first for frame in _commits(log, page, 0))
+        return _behind(log, header, page, _frames_read(path) if _whole(header) else 0)
+
+
+def _behind(log: BinaryIO, header: bytes, page: int, frames: int) -> int:
+    """Transactions behind the first ``frames``."""
+    if _whole(header):
+        return sum(frame == header[16:24] for frame in _commits(log, page, frames))
+    log.seek(_HEADER.size)
+    first = log.read(_FRAME.size)[8:]
+    # The header fits into a sector, and is never torn: one more is already too many.
+    return 1 + sum(frame == first for frame in _commits(log, page, 0))
 
 
 def _commits(log: BinaryIO, page: int, skip: int) -> Iterator[bytes]:
@@ -62,17 +69,73 @@ def _commits(log: BinaryIO, page: int, skip: int) -> Iterator[bytes]:
         at += _FRAME_HEADER + page
 
 
-def _whole(header: bytes) -> bool:
-    """Whether the checksum of the log's header is right."""
-    magic = _HEADER.unpack(header)[0]
-    if magic & ~1 != _MAGIC:
-        return False
-    first = second = 0
-    words = struct.unpack(f"{'>' if magic & 1 else '<'}6I", header[:24])
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What is in a log: how many pages the database has, and those that were changed.
+
+    ``behind`` is `commits_behind`, found out without SQLite.
+    """
+
+    count: int = 0
+    pages: Mapping[int, bytes] = field(default_factory=dict)
+    behind: int = 0
+
+
+def committed(path: Path, page: int) -> Committed:
+    """What SQLite would read of the log: all transactions up to the first frame that fits not."""
+    place = Path(f"{path}-wal")
+    if not place.exists():
+        return Committed()
+    with place.open("rb") as log:
+        header = log.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            return Committed()
+        if not _whole(header) or _HEADER.unpack(header)[2] != page:
+            return Committed(behind=_behind(log, header, page, 0))
+        pages: dict[int, bytes] = {}
+        changed: dict[int, bytes] = {}
+        count = frames = 0
+        for read, (number, size, data) in enumerate(_frames(log, header, page), 1):
+            changed[number] = data
+            if size:
+                count, frames = size, read
+                pages |= changed
+                changed = {}
+        return Committed(count, pages, _behind(log, header, page, frames))
+
+
+def _frames(log: BinaryIO, header: bytes, page: int) -> Iterator[tuple[int, int, bytes]]:
+    """Page number, size of the database after a commit (else 0), and page of each whole frame."""
+    order = _order(header)
+    sums: tuple[int, int] = struct.unpack(">II", header[24:])
+    while len(frame := log.read(_FRAME_HEADER + page)) == _FRAME_HEADER + page:
+        sums = _summed(frame[:8] + frame[_FRAME_HEADER:], order, sums)
+        if frame[8:16] != header[16:24] or struct.pack(">II", *sums) != frame[16:24]:
+            return
+        number, size = struct.unpack(">II", frame[:8])
+        yield number, size, frame[_FRAME_HEADER:]
+
+
+def _order(header: bytes) -> str:
+    """The byte order of the log's checksums."""
+    return ">" if header[3] & 1 else "<"
+
+
+def _summed(data: bytes, order: str, sums: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """The checksum of the log, carried on over ``data``."""
+    first, second = sums
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for even, odd in zip(words[::2], words[1::2], strict=True):
         first = (first + even + second) & _WORD
         second = (second + odd + first) & _WORD
-    return struct.pack(">II", first, second) == header[24:]
+    return first, second
+
+
+def _whole(header: bytes) -> bool:
+    """Whether the checksum of the log's header is right."""
+    if _HEADER.unpack(header)[0] & ~1 != _MAGIC:
+        return False
+    return struct.pack(">II", *_summed(header[:24], _order(header))) == header[24:]
 
 
 def _frames_read(path: Path) -> int:
