@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 from edgestream.component import Token
@@ -24,13 +24,13 @@ _TAIL = 4096
 class Committed:
     """What is committed of the output at ``output``: its size, and a token for each sink id.
 
-    ``tail`` is a checksum of the last bytes before that size; None where an older edgestream
-    wrote none.
+    ``checksum`` is that of both and of the output's last bytes before that size; None where an
+    older edgestream wrote none.
     """
 
     output: Path
     size: int = 0
-    tail: int | None = None
+    checksum: int | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
 
     @property
@@ -42,12 +42,12 @@ class Committed:
         """Read the file; False where there is none. Raises `Fatal` where it is damaged."""
         try:
             saved = json.loads(self.path.read_bytes())
-            size, tail = int(saved["size"]), saved.get("tail")
+            size, checksum = int(saved["size"]), saved.get("checksum")
             self.tokens = {
                 name: Token(str(token["store"]), int(token["seq"]), int(token.get("epoch", 0)))
                 for name, token in saved["tokens"].items()
             }
-            self.size, self.tail = size, None if tail is None else int(tail)
+            self.size, self.checksum = size, None if checksum is None else int(checksum)
         except FileNotFoundError:
             return False
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -57,7 +57,7 @@ class Committed:
 
     def is_of(self, fd: int) -> bool:
         """Whether the open file holds what was committed, as far as its last bytes tell."""
-        return self.tail is None or self.tail == _checksum(fd, self.size)
+        return self.checksum in (None, _checksum(fd, self.size, self.tokens))
 
     def write(self, fd: int, size: int, tokens: Mapping[str, Token]) -> None:
         """Let so much of the open file be committed.
@@ -65,10 +65,10 @@ class Committed:
         The file is replaced, so that either the old or the new one is there after a power cut.
         """
         with worded(self.path):
-            tail = _checksum(fd, size)
+            checksum = _checksum(fd, size, tokens)
             told = {name: asdict(token) for name, token in tokens.items()}
-            self._replace(json.dumps({"size": size, "tail": tail, "tokens": told}).encode())
-        self.size, self.tail, self.tokens = size, tail, tokens
+            self._replace(json.dumps({"size": size, "checksum": checksum, "tokens": told}).encode())
+        self.size, self.checksum, self.tokens = size, checksum, tokens
 
     def _replace(self, text: bytes) -> None:
         new = Path(f"{self.path}.new")
@@ -84,9 +84,10 @@ class Committed:
             os.close(folder)
 
 
-def _checksum(fd: int, size: int) -> int:
+def _checksum(fd: int, size: int, tokens: Mapping[str, Token]) -> int:
+    told = repr((size, sorted((name, astuple(token)) for name, token in tokens.items())))
     first = max(0, size - _TAIL)
-    return zlib.crc32(os.pread(fd, size - first, first))
+    return zlib.crc32(os.pread(fd, size - first, first), zlib.crc32(told.encode()))
 
 
 def force(fd: int, path: Path) -> None:

@@ -31,11 +31,11 @@ class FileSink(Sink):
     is written between the copy and the cut. One sink at a time may write to a file; a second waits.
 
     Delivery: transactional. Each flush forces the rows to the disk and then replaces the file
-    ``<path>.commit`` beside it, which holds the committed size, a checksum of the last bytes before
-    it, and the token. When the sink is opened again, what lies behind that size is cut off, said in
-    the log, and written once more: who reads the file while it is written should read up to that
-    size. A file that was changed below it is refused and left as it is; one that is gone or empty
-    is begun anew. A file without a ``.commit`` beside it is appended to.
+    ``<path>.commit`` beside it, which holds the committed size, the token, and a checksum of both
+    and of the last bytes before that size. When the sink is opened again, what lies behind that
+    size is cut off, said in the log, and written once more: who reads the file while it is written
+    should read up to that size. A file that was changed below it is refused and left as it is; one
+    that is gone or empty is begun anew. A file without a ``.commit`` beside it is appended to.
     """
 
     delivery: ClassVar[SinkDelivery] = "transactional"

@@ -82,6 +82,7 @@ class Posts:
         self._numbers = itertools.count()
         self._finishing = threading.Event()
         self._lock = threading.Lock()
+        self._watched = 0.0
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(SENDERS)]
 
     def begin(self) -> None:
@@ -89,9 +90,12 @@ class Posts:
             thread.start()
 
     def watch(self) -> None:
-        """Note the next answer in `first_since`."""
+        """Note in `first_since` the next answer to a request that is sent from now on.
+
+        An answer of a worker that is dead by now may still be on its way.
+        """
         with self._lock:
-            self.first_since = 0
+            self.first_since, self._watched = 0, time.monotonic()
 
     def finish(self, seconds: float = 60) -> None:
         """Every request that was begun gets its answer; then nothing more is sent."""
@@ -106,21 +110,24 @@ class Posts:
         while not self._finishing.is_set():
             with self._lock:
                 number = next(self._numbers)
+            began = time.monotonic()
             while (status := client.post(*request(number))) != 202:
                 self._count(status)
                 time.sleep(0.02)
-            self._count(status, number)
+                began = time.monotonic()
+            self._count(status, number, began)
             if number % REPEATED == 0:
                 self._count(client.post(*request(number)))
             time.sleep(self.pause)
         client.close()
 
-    def _count(self, status: int, number: int | None = None) -> None:
+    def _count(self, status: int, number: int | None = None, began: float = 0) -> None:
         with self._lock:
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if number is not None:
                 self.acknowledged.add(number)
-                self.first_since = self.first_since or time.monotonic()
+                if not self.first_since and began >= self._watched:
+                    self.first_since = time.monotonic()
 
 
 class _Client:
