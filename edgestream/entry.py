@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgestream.component import Codec, Source
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventid import EventId
 from edgestream.eventtime import Time, Watermark
-from edgestream.operators.repeats import Repeats
 from edgestream.schema import ColumnKind, Schema
 from edgestream.spec import SourceSpec
+
+if TYPE_CHECKING:
+    from edgestream.operators.repeats import Repeats
 
 
 @dataclass(slots=True)
@@ -40,8 +43,12 @@ class Entry:
 
 def known_ids(source: SourceSpec) -> dict[str, Repeats]:
     """Nothing known yet, of what the source and its ``event_id`` name."""
-    made: dict[str, Repeats] = {}
     named, event_id = source.component.payload_ids(), source.event_id
+    if named is None and event_id is None:
+        return {}
+    from edgestream.operators.repeats import Repeats  # noqa: PLC0415 - few sources need it
+
+    made: dict[str, Repeats] = {}
     if named is not None:
         made["payload"] = Repeats([named.column], named.within, named.most)
     if event_id is not None:

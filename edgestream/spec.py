@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgestream.component import Codec, Operator, Sink, Source
 from edgestream.config.convert import convert_fields
@@ -18,7 +18,9 @@ from edgestream.config.values import Bytes, Duration, Size
 from edgestream.errors import ConfigError, Problem, did_you_mean
 from edgestream.eventid import EventId
 from edgestream.eventtime import Time
-from edgestream.scenario import Scenario
+
+if TYPE_CHECKING:
+    from edgestream.scenario import Scenario
 
 Delivery: TypeAlias = Literal["best_effort", "at_least_once", "effectively_once"]
 Overflow: TypeAlias = Literal["pause", "drop_oldest", "drop_newest", "downsample"]

@@ -1,34 +1,62 @@
-"""The aggregate functions there are. A new one is a class in a file of its family, and a line."""
+"""The aggregate functions there are, by name.
+
+A new one is a class in the file of its family, and its name here. A family is imported when one of
+its functions is first used: a pipeline uses a few.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
 
-from edgestream.aggregate.chosen import ArgMax, ArgMin
-from edgestream.aggregate.counts import Count
-from edgestream.aggregate.decayed import Ewma
-from edgestream.aggregate.digest import P50, P90, P95, P99, Median, Quantile
-from edgestream.aggregate.distinct import CountDistinct
-from edgestream.aggregate.ends import FirstValue, LastValue
-from edgestream.aggregate.extremes import Max, Min
-from edgestream.aggregate.frequent import Mode, TopK
 from edgestream.aggregate.function import Function
-from edgestream.aggregate.histogram import Histogram
-from edgestream.aggregate.lines import Correlation, Intercept, Slope
-from edgestream.aggregate.moments import Mean, Rms, Stddev, Sum, Variance
-from edgestream.aggregate.paths import Integral, Rate, TimeWeightedMean, ZeroCrossings
-from edgestream.aggregate.samples import Collect, FftAmplitude, FftPeak
-from edgestream.aggregate.spans import Delta
-from edgestream.aggregate.truths import All, Any, CountIf
 
-FUNCTIONS: Mapping[str, Function] = {
-    function.name: function
-    for function in (
-        Count(), CountIf(), CountDistinct(), Any(), All(),
-        Sum(), Mean(), Stddev(), Variance(), Rms(), Min(), Max(), FirstValue(), LastValue(),
-        Quantile(), Median(), P50(), P90(), P95(), P99(), Histogram(), Mode(), TopK(),
-        ArgMin(), ArgMax(), Collect(),
-        Delta(), Rate(), Integral(), TimeWeightedMean(), Ewma(), Slope(), Intercept(),
-        Correlation(), ZeroCrossings(), FftPeak(), FftAmplitude(),
-    )
-}  # fmt: skip
+FAMILIES = {
+    "counts": ("count",),
+    "truths": ("count_if", "any", "all"),
+    "distinct": ("count_distinct",),
+    "moments": ("sum", "mean", "stddev", "variance", "rms"),
+    "extremes": ("min", "max"),
+    "ends": ("first", "last"),
+    "digest": ("quantile", "median", "p50", "p90", "p95", "p99"),
+    "bins": ("histogram",),
+    "frequent": ("mode", "top_k"),
+    "chosen": ("argmin", "argmax"),
+    "samples": ("collect", "fft_peak", "fft_amplitude"),
+    "spans": ("delta",),
+    "paths": ("rate", "integral", "time_weighted_mean", "zero_crossings"),
+    "decayed": ("ewma",),
+    "lines": ("slope", "intercept", "correlation"),
+}
+"""Modules of this package with the functions in each."""
+_FAMILY = {name: family for family, names in FAMILIES.items() for name in names}
+
+
+@functools.cache
+def members(family: str) -> Mapping[str, Function]:
+    """The functions that a module defines."""
+    module = importlib.import_module(f"edgestream.aggregate.{family}")
+    return {
+        made.name: made()
+        for made in vars(module).values()
+        if isinstance(made, type)
+        and issubclass(made, Function)
+        and made.__module__ == module.__name__
+    }
+
+
+class _Functions(Mapping[str, Function]):
+    """All of them, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Function:
+        return members(_FAMILY[name])[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_FAMILY)
+
+    def __len__(self) -> int:
+        return len(_FAMILY)
+
+
+FUNCTIONS: Mapping[str, Function] = _Functions()

@@ -1,6 +1,7 @@
 """The kinds of the operator ``window``: what makes each, and which settings go together.
 
-A new kind is a file in `edgestream.window`, a field of the operator, and its lines here.
+A new kind is a file in `edgestream.window`, a field of the operator, and its lines here. A kind is
+imported when a pipeline has it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,8 @@ from edgestream.aggregate.pool import Pool
 from edgestream.config.values import Nanos, nanos
 from edgestream.errors import Problem
 from edgestream.expr import expression
-from edgestream.window.aligned import Aligned
-from edgestream.window.between import Between
-from edgestream.window.calendar import Calendar, time_zone
-from edgestream.window.counted import Counted
-from edgestream.window.everything import Everything
 from edgestream.window.grid import Even, Grid
 from edgestream.window.kind import Kind
-from edgestream.window.missing import Missing
-from edgestream.window.recounted import Recounted
-from edgestream.window.sessions import Sessions
-from edgestream.window.silent import Silent
-from edgestream.window.sliding import Sliding
-from edgestream.window.unaligned import Unaligned
 
 if TYPE_CHECKING:
     from edgestream.operators.window import Window
@@ -61,32 +51,75 @@ def given(window: Window) -> list[str]:
 
 def maker(window: Window, by_key: bool = False) -> Callable[[Pool], Kind]:
     """What makes the windows of the one kind that is given; keys may have own watermarks."""
-    kind, late, most = given(window)[0], nanos(window.late), nanos(window.max or "0s")
+    kind = given(window)[0]
     if kind in _ALIGNED:
-        grid = _grid(window)
-        forget = nanos(window.forget) if window.emit_empty else None
-        if by_key:
-            return lambda pool: Unaligned(
-                pool, grid, late, None if forget is None else Missing(forget)
-            )
-        return lambda pool: Aligned(pool, grid, late, None if forget is None else Silent(forget))
-    if window.session is not None:
-        gap = nanos(window.session)
-        return lambda pool: Sessions(pool, gap, most, late)
-    if window.sliding is not None:
-        size = nanos(window.sliding)
+        return _unaligned(window) if by_key else _aligned(window)
+    if kind == "session":
+        return _sessions(window)
+    if kind == "count":
+        return _counted(window)
+    if kind == "sliding":
+        from edgestream.window.sliding import Sliding  # noqa: PLC0415
+
+        size = nanos(window.sliding or "0s")
         return lambda pool: Sliding(pool, size)
-    if window.count is not None:
-        count, every = window.count, int(window.every or 0)
-        if every:
-            return lambda pool: Recounted(pool, count, every)
-        return lambda pool: Counted(pool, count, most)
-    if window.global_:
+    if kind == "global":
+        from edgestream.window.everything import Everything  # noqa: PLC0415
+
         return Everything
+    return _between(window)
+
+
+def _aligned(window: Window) -> Callable[[Pool], Kind]:
+    from edgestream.window.aligned import Aligned  # noqa: PLC0415
+    from edgestream.window.silent import Silent  # noqa: PLC0415
+
+    grid, late, forget = _grid(window), nanos(window.late), _forget(window)
+    return lambda pool: Aligned(pool, grid, late, None if forget is None else Silent(forget))
+
+
+def _unaligned(window: Window) -> Callable[[Pool], Kind]:
+    from edgestream.window.missing import Missing  # noqa: PLC0415
+    from edgestream.window.unaligned import Unaligned  # noqa: PLC0415
+
+    grid, late, forget = _grid(window), nanos(window.late), _forget(window)
+    return lambda pool: Unaligned(pool, grid, late, None if forget is None else Missing(forget))
+
+
+def _forget(window: Window) -> int | None:
+    return nanos(window.forget) if window.emit_empty else None
+
+
+def _sessions(window: Window) -> Callable[[Pool], Kind]:
+    from edgestream.window.sessions import Sessions  # noqa: PLC0415
+
+    gap, late = nanos(window.session or "0s"), nanos(window.late)
+    most = _most(window)
+    return lambda pool: Sessions(pool, gap, most, late)
+
+
+def _counted(window: Window) -> Callable[[Pool], Kind]:
+    from edgestream.window.counted import Counted  # noqa: PLC0415
+    from edgestream.window.recounted import Recounted  # noqa: PLC0415
+
+    count, every, most = window.count or 0, int(window.every or 0), _most(window)
+    if every:
+        return lambda pool: Recounted(pool, count, every)
+    return lambda pool: Counted(pool, count, most)
+
+
+def _between(window: Window) -> Callable[[Pool], Kind]:
+    from edgestream.window.between import Between  # noqa: PLC0415
+
     opens, closes = (
         None if one is None else expression(one) for one in (window.opens, window.closes)
     )
+    most = _most(window)
     return lambda pool: Between(pool, opens, closes, most)
+
+
+def _most(window: Window) -> int:
+    return nanos(window.max or "0s")
 
 
 def problems(window: Window) -> Iterator[Problem]:
@@ -108,6 +141,8 @@ def problems(window: Window) -> Iterator[Problem]:
     yield from _bounds(window)
     yield from _emitting(window)
     if window.zone is not None:
+        from edgestream.window.calendar import time_zone  # noqa: PLC0415
+
         try:
             time_zone(window.zone)
         except ValueError as error:
@@ -179,6 +214,8 @@ def described(window: Window) -> dict[str, str | None]:
 
 def _grid(window: Window) -> Grid:
     if window.calendar is not None:
+        from edgestream.window.calendar import Calendar, time_zone  # noqa: PLC0415
+
         return Calendar(window.calendar, time_zone(window.zone or "UTC"))
     if window.tumbling is not None:
         size = nanos(window.tumbling)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import shutil
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +45,8 @@ def in_words(error: OSError, path: str) -> ComponentError:
 def disk_full(path: str) -> Retry:
     """There is no space left, for now."""
     try:
-        free = f"{shutil.disk_usage(Path(path).parent).free / 1024**2:.0f} MiB"
+        disk = os.statvfs(Path(path).parent)
+        free = f"{disk.f_bavail * disk.f_frsize / 1024**2:.0f} MiB"
     except OSError:
         free = "an unknown part"
     return Retry(f"disk full: {free} free for {path}; waiting for space")

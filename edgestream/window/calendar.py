@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal, TypeAlias
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -193,6 +192,8 @@ def time_zone(name: str) -> tzinfo:
     """The zone of a name such as ``Europe/Madrid``; raises ValueError with what is wrong."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - `Unit` is wanted without it
+
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError) as error:
