@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgestream.batch import Batch
+from edgestream.codecs.cbor_decode import CborReading
 from edgestream.codecs.cbor_form import CborForm
 from edgestream.codecs.columns import Declared
-from edgestream.codecs.json_decode import Reading
 from edgestream.codecs.json_layout import wanted_layout
 from edgestream.codecs.learner import Learner
 from edgestream.codecs.names import declared, refuse_names, schema_of, values_of
@@ -49,7 +49,7 @@ class Cbor(Learner):
     max_depth: int = option(
         default=32, help="Maps and lists deeper than this are rejected.", minimum=1, maximum=100
     )
-    _engine: Reading | None = state()
+    _engine: CborReading | None = state()
 
     def check(self) -> None:
         """Columns have usable names."""
@@ -62,7 +62,8 @@ class Cbor(Learner):
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Read only ``columns`` from now on; what was learnt before is forgotten."""
         layout = wanted_layout(columns, declared(self.columns), kinds, self.max_depth)
-        self._engine = Reading(layout, CborForm(layout, nbytes(self.max_payload), self.max_depth))
+        size = nbytes(self.max_payload)
+        self._engine = CborReading(layout, CborForm(layout, size, self.max_depth), size)
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One map a row: missing is null, times are RFC 3339 in UTC."""

@@ -29,7 +29,8 @@ FIRST_CHUNK = 64
 LOOKED_AT = 32
 """Objects whose field names are kept, to tell what a missing column might be called."""
 
-_REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
+REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What is raised where a row is not of the type that was expected."""
 
 
 class Form(Protocol):
@@ -94,8 +95,10 @@ class Reading:
             name: join(column, zip(counts, pieces.get(name, [None] * len(counts)), strict=True))
             for name, column in columns.items()
         }
-        good = [row for row in range(len(payloads)) if row not in rejected] if rejected else None
-        return Decoded(made, sum(counts), good if good is None else np.array(good), rejected)
+        good = None
+        if rejected:
+            good = np.array([row for row in range(len(payloads)) if row not in rejected], np.int64)
+        return Decoded(made, sum(counts), good, rejected)
 
     def absent(self) -> dict[str, str]:
         """The wanted columns no value came for, with what they might be called."""
@@ -134,7 +137,7 @@ class Reading:
         if clean:
             try:
                 return list(map(self._typed, chunk))
-            except _REFUSALS:
+            except REFUSALS:
                 return self._read_each(chunk, start, rejected, clean)
         return self._read_each(chunk, start, rejected, clean)
 
@@ -170,7 +173,7 @@ class Reading:
     def _try(self, payload: bytes) -> Any | None:
         try:
             return self._typed(payload)
-        except _REFUSALS:
+        except REFUSALS:
             return None
 
     def _look_at(self, chunk: Sequence[bytes], start: int, rejected: Mapping[int, str]) -> None:

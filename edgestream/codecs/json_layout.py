@@ -67,6 +67,13 @@ class Layout:
             spot = spot.fields[key]
         return spot
 
+    def column_at(self, path: Path) -> Learnt | None:
+        """The column that a value at a path would give, if any."""
+        spot: Spot | None = self._root
+        for key in path:
+            spot = None if spot is None else spot.fields.get(key)
+        return None if spot is None else spot.column
+
     def learn(self, row: dict[str, Any]) -> bool:
         """Take in one object; True if the types changed, ValueError if it does not fit.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgestream.batch import MISSING, Array, Column, Strings
 from edgestream.codecs.columns import HIGHEST, Texts
+from edgestream.codecs.known import UNREADABLE, Known
 from edgestream.errors import ConfigError
 from edgestream.schema import ColumnKind
 
@@ -30,7 +31,6 @@ NUMBERS: Mapping[str, str] = {
     "bool": "u1",
 }
 """The types of numbers, as users write them and as numpy does."""
-_UNREADABLE = MISSING - 1
 
 
 @dataclass(slots=True)
@@ -189,24 +189,6 @@ class Bits(Cell):
         return f"{self.name}: {shown} does not fit in {self.width} bits"
 
 
-class _Known(dict[bytes, int]):
-    """bytes → code, read as text when they come for the first time."""
-
-    def __init__(self, texts: Texts, read: Callable[[bytes], str | None]) -> None:
-        super().__init__()
-        self.texts = texts
-        self.dictionary = texts.dictionary
-        self.read = read
-
-    def __missing__(self, raw: bytes) -> int:
-        try:
-            (code,) = self.texts.encode([self.read(raw)]).tolist()
-        except UnicodeDecodeError:
-            code = _UNREADABLE
-        self[raw] = code
-        return int(code)
-
-
 @dataclass(slots=True)
 class Text(Cell):
     """Text of a fixed number of bytes, filled up with zeros; ``hex`` shows any bytes."""
@@ -215,16 +197,16 @@ class Text(Cell):
     hex: bool = False
     kind: ClassVar[ColumnKind] = "string"
     texts: Texts = field(default_factory=Texts)
-    _known: _Known | None = None
+    _known: Known | None = None
 
     def read(self, whole: Array) -> tuple[Column, Bad]:
         """What is not UTF-8 is bad; empty is missing."""
         self.texts.renew()
         if self._known is None or self._known.dictionary is not self.texts.dictionary:
-            self._known = _Known(self.texts, bytes.hex if self.hex else _text)
+            self._known = Known(self.texts, bytes.hex if self.hex else _text)
         raw: Sequence[bytes] = whole[self.field].tolist()
         codes = np.fromiter(map(self._known.__getitem__, raw), np.int32, len(raw))
-        bad = codes == _UNREADABLE
+        bad = codes == UNREADABLE
         if bad.any():
             self._known = None  # what cannot be read is not worth remembering
             return Strings(np.where(bad, MISSING, codes), self.texts.dictionary), bad

@@ -114,6 +114,16 @@ def test_what_is_not_read_does_no_harm_typed_or_looked_at(looked_at, value):
     assert rows_of(decoded) == [{"a": number, "g.x": 1}]
 
 
+@pytest.mark.parametrize("value", [cbor2.CBORSimpleValue(77), {b"x": 1}, b"x", [b"x"], "no fix"])
+def test_what_stands_where_a_map_was_wanted_makes_its_fields_missing(value):
+    codec = wanting({"g.x"})
+    codec.decode([pack({"g": {"x": 1.5}})])
+    for _ in range(2):
+        decoded = codec.decode([pack({"g": value}), pack({"g": {"x": 2}})])
+        assert decoded.rejected == {}
+        assert rows_of(decoded) == [{"g.x": None}, {"g.x": 2.0}]
+
+
 @pytest.mark.parametrize("value", [[cbor2.CBORSimpleValue(77)], [[{b"x": 1}]], {b"x": 1}])
 def test_what_json_has_no_word_for_is_rejected_where_it_is_read(value):
     decoded = Cbor().decode([pack({"l": [1]}), pack({"l": value})])

@@ -17,7 +17,9 @@ from unittest import mock
 
 import numpy as np
 
-from edgestream.batch import Strings, from_rows
+from edgestream.batch import Strings, from_rows, to_python
+from edgestream.codecs import cbor_decode
+from edgestream.codecs.cbor import Cbor
 from edgestream.component import Codec, State
 from edgestream.config import values
 from edgestream.config.yaml import load
@@ -106,6 +108,24 @@ def _consistent(codec: Codec, decoded: Any, payloads: int) -> None:
         else:
             assert column.dtype.kind in "fibM", column.dtype
     codec.state_bytes()
+
+
+def _cbor_shapes(data: bytes) -> str:
+    """A payload after one whose shape it may have: read by it and read alone it is the same."""
+    sample, _, payload = data[1:].partition(_BETWEEN)
+    wanted = [None, frozenset({"a"}), frozenset({"a", "b.c"})][(data[:1] or b"\0")[0] % 3]
+    become = []
+    for few in (1, 1 << 30):
+        codec = Cbor()
+        codec.want(wanted, {"a": "float"} if wanted else {})
+        with mock.patch.object(cbor_decode, "FEW", few):
+            codec.decode([sample] * 2)
+            decoded = codec.decode([payload, sample, payload])
+        _consistent(codec, decoded, 3)
+        columns = {name: to_python(column) for name, column in decoded.columns.items()}
+        become.append((repr(columns), decoded.count, decoded.rejected, codec.snapshot()))
+    assert become[0] == become[1], "by its shape it is another"
+    return decoded.rejected.get(0, f"{decoded.count} rows {sorted(decoded.columns)[:3]}")
 
 
 # MQTT: what a broker sends, cut anywhere, and what a client writes.
@@ -484,6 +504,14 @@ _MESSAGE_PACK = (
 )
 
 
+_BETWEEN = b"--"
+_SHAPED = [
+    b"\xa3\x61a\xf9\x3c\x00\x61b\xa1\x61c\x01\x61d\x42\xff\x00",
+    b"\xa4\x61z\x62\xc3\xa9\x61a\xfa\x3f\xc0\x00\x00\x61b\xa1\x61c\x63xyz\x61d\x1b\x00\x00\x00\x00\x00\x00\x00\x05",
+    b"\xa2\x61a\x38\x1e\x61b\xa2\x61c\xf5\x61d\xf6",
+]
+
+
 def _targets() -> Iterator[tuple[str, Target]]:
     more = {
         "json": [b'{"a":1.5,"b":{"c":"x"},"d":[1,null,true],"e":"\\u00e9"}'],
@@ -502,6 +530,21 @@ def _targets() -> Iterator[tuple[str, Target]]:
         target = _codec(name)
         seeds = [lead + seed for seed in more.get(name, []) for lead in (b"\0", b"\1", b"\2")]
         yield f"decode-{name.replace(' ', '-')}", Target(target.run, [*target.seeds, *seeds])
+    yield (
+        "cbor-shapes",
+        Target(
+            _cbor_shapes,
+            [lead + seed + _BETWEEN + seed for seed in _SHAPED for lead in (b"\0", b"\1", b"\2")],
+            (
+                _BETWEEN,
+                b"\x61a",
+                b"\xfb\x40\x09\x21\xfb\x54\x44\x2d\x18",
+                b"\x1b",
+                b"\x78",
+                b"\xf9",
+            ),
+        ),
+    )
     yield (
         "mqtt-5",
         Target(_mqtt(True), [_PUBLISHED], (b"\x32", b"\x90\x04", b"\x26", b"\xff\xff\xff\x7f")),
