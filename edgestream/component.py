@@ -205,11 +205,11 @@ class Source(Component):
     """Whether the other side keeps what it sent until it is acknowledged."""
     prompt: ClassVar[bool] = False
     """Whether somebody waits for each acknowledgement, so that none is left for the next read."""
-    unhurried: bool = False
-    """Whether nothing waits for a single row: what it gives is journalled, or only windows take it.
+    gather_for: float = 0.001
+    """Seconds for which it may gather what comes before it hands that on.
 
-    Reading may then gather more at a time. The runtime sets it before ``open``, and takes it back
-    for the moments before a window closes.
+    The runtime says so before ``open`` and whenever it changes: longer where nobody waits for a
+    single row, as what is read is journalled or only windows take it.
     """
 
     def schema(self) -> Schema:

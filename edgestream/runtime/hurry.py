@@ -1,9 +1,9 @@
-"""Sources read without lingering in the moments before a window closes.
+"""How long sources gather what comes: longest far from the end of a window, not just before it.
 
-A source gathers for up to 20 ms, because waking up costs more than a message does; a broker that
-waits for an acknowledgement by TCP before it sends the next small packet doubles that. Nobody
-notices, but for the row that closes a window: everyone waits for that one. Rule: windows that
-close more often than once a second of event time hurry nobody.
+A source lingers, because waking up costs more than a message does: far from the end of a window
+50 ms, else 20. A broker that waits for an acknowledgement by TCP before it sends the next small
+packet doubles that. Nobody notices, but for the row that closes a window: everyone waits for that
+one. Rule: windows that close more often than once a second of event time hurry nobody.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from collections.abc import Iterator
 from edgestream.clock import SECOND
 from edgestream.graph import Graph
 
+AT_ONCE = 0.001
+"""Seconds to gather where somebody waits for a single row."""
+SOME = 0.02
+"""Where nobody does, as what is read is journalled or only windows take it."""
+LONG = 0.05
+"""Where no window closes soon."""
 BEFORE = SECOND * 3 // 50
 """So long before a window closes (event time) reading hurries: twice what can be under way."""
+FAR = SECOND // 4
+"""So long before, nothing that is read after the longest gathering closes it."""
 
 
 class Hurry:
@@ -27,23 +35,30 @@ class Hurry:
             entry.component for name, entry in graph.entries.items() if graph.gathered(name)
         ]
         self._last = 0
-        self._hurried = False
+        self._now = 0.0
+        self._tell(SOME)
 
     def look(self) -> None:
         """Rows or the watermark have gone on: tell the sources what that means for them."""
         if not self._sources:
             return
         soonest = min(self._left(), default=None)
-        soon = soonest is not None and soonest[0] <= BEFORE
-        if soon and soonest is not None and soonest[1] != self._last:
-            soon = abs(soonest[1] - self._last) >= SECOND
-            self._last = soonest[1]
-        elif soon:
-            soon = self._hurried
-        if soon != self._hurried:
-            self._hurried = soon
+        self._tell(SOME if soonest is None else self._for(*soonest))
+
+    def _tell(self, seconds: float) -> None:
+        if seconds != self._now:
+            self._now = seconds
             for source in self._sources:
-                source.unhurried = not soon
+                source.gather_for = seconds
+
+    def _for(self, left: int, due: int) -> float:
+        if left > BEFORE:
+            return LONG if left > FAR else SOME
+        if due == self._last:
+            return self._now
+        often = abs(due - self._last) < SECOND
+        self._last = due
+        return SOME if often else AT_ONCE
 
     def _left(self) -> Iterator[tuple[int, int]]:
         """How far each step's watermark is from its next closing, and when that is."""

@@ -58,12 +58,23 @@ class Inbox:
         """Empty."""
         self._items: deque[Item | Ended] = deque()
         self._bytes = 0
+        self._ticked = False
         self.ready = asyncio.Event()
         self._room = asyncio.Event()
 
     def __len__(self) -> int:
         """How many items wait."""
         return len(self._items)
+
+    def tick(self) -> None:
+        """Time has passed: whoever takes items looks at the clock."""
+        self._ticked = True
+        self.ready.set()
+
+    def ticked(self) -> bool:
+        """Whether time has passed since this was last asked."""
+        ticked, self._ticked = self._ticked, False
+        return ticked
 
     async def put(self, item: Item | Ended) -> None:
         """Add an item, then wait while there is too much."""

@@ -17,6 +17,7 @@ from edgestream.clock import SECOND
 from edgestream.component import Context, Payloads, Source
 from edgestream.errors import Disconnected, EdgestreamError, Fatal, Retry
 from edgestream.runtime.backoff import Backoff
+from edgestream.runtime.hurry import SOME
 from edgestream.runtime.inbox import LIMIT, Ended, Inbox, Item, size_of
 from edgestream.runtime.status import StepStatus
 from edgestream.store.store import Store
@@ -48,6 +49,8 @@ class Reader:
         self.status = status
         self.position: Mapping[str, Any] | None = None
         self.still_ours: Callable[[], Awaitable[None]] = _nobody_else
+        if journal is not None:
+            source.gather_for = max(source.gather_for, SOME)
         self._ctx = ctx
         self._inbox = inbox
         self._journal = journal

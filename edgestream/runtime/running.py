@@ -184,8 +184,6 @@ class Running:
         sequence = sequence_after(resume.last_seq)
         for name, entry in self.graph.entries.items():
             journal = store if durable and not entry.component.replayable else None
-            gathered = self.graph.gathered(name)
-            entry.component.unhurried = journal is not None or gathered
             clock = self._clock if entry.time is not None else SteadyClock(self._clock)
             if isinstance(clock, SteadyClock):
                 clock.not_before(resume.meta.get("watermarks", {}).get(name, [0])[0])
@@ -245,7 +243,7 @@ class Running:
         quiet = set(self.graph.entries)
         while True:
             await self._clock.sleep(TICK)
-            self._inbox.ready.set()
+            self._inbox.tick()
             self.jumps.look()
             store.settle()
             await news.tell_of_damage()

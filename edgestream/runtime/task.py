@@ -121,13 +121,14 @@ class Task:
         """Process until all sources have ended, or until `stop`; the last cut is written."""
         await self.letters.look()
         while not self._finished() and await self._trusted():
+            if self._inbox.ticked():
+                self.tick()
             item = self._inbox.take()
             self._progress = self._clock.monotonic()
             if item is None:
                 self._inbox.ready.clear()
                 if not self._stop:
                     await self._inbox.ready.wait()
-                    self.tick()
             elif isinstance(item, Ended):
                 self._end(item.source)
             else:

@@ -20,7 +20,7 @@ _Part: TypeAlias = tuple[Column | None, ...]
 class Waiting:
     """Batches in the order in which they came, cut down to the columns ``names``."""
 
-    __slots__ = ("_names", "_segments", "came", "low", "rows")
+    __slots__ = ("_names", "_segments", "came", "low", "nbytes", "rows")
 
     def __init__(self, names: Iterable[str]) -> None:
         """Start empty."""
@@ -30,15 +30,8 @@ class Waiting:
         self.came = 0
         """How many rows were ever added, those that stay when others are taken once more."""
         self.low = FAR
-
-    @property
-    def nbytes(self) -> int:
+        self.nbytes = 0
         """The bytes held."""
-        total = 0
-        for part, times in (held for segment in self._segments for held in segment):
-            total += times.nbytes
-            total += sum(len(c) * _width(c) for c in part if c is not None)
-        return total
 
     def add(self, batch: Batch, low: int) -> None:
         """Let rows wait, of which ``low`` is the first time."""
@@ -47,6 +40,7 @@ class Waiting:
         if not self._segments or not all(map(_alike, self._segments[-1][-1][0], part)):
             self._segments.append([])
         self._segments[-1].append((part, batch.times))
+        self.nbytes += batch.times.nbytes + sum(map(_nbytes, part))
         self.rows += len(batch.times)
         self.came += len(batch.times)
         self.low = min(self.low, low)
@@ -65,7 +59,7 @@ class Waiting:
     def take(self, before: int | None = None) -> list[Batch]:
         """All rows, or those of times ``before``, which then no longer wait, as full batches."""
         batches = [self._joined(segment) for segment in self._segments]
-        self._segments, self.rows, self.low = [], 0, FAR
+        self._segments, self.rows, self.low, self.nbytes = [], 0, FAR, 0
         if before is None:
             return batches
         ready = []
@@ -117,8 +111,10 @@ class Waiting:
         return Batch({name: column for name, column in named if column is not None}, times)
 
 
-def _width(column: Column) -> int:
-    return 4 if isinstance(column, Strings) else column.itemsize
+def _nbytes(column: Column | None) -> int:
+    if column is None:
+        return 0
+    return column.codes.nbytes if isinstance(column, Strings) else column.nbytes
 
 
 def _alike(one: Column | None, other: Column | None) -> bool:

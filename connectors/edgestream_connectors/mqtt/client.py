@@ -49,6 +49,8 @@ class Client:
         self._answered = False
         self._filters: Sequence[str] = ()
         self._changed = asyncio.Event()
+        self.awaited = False
+        """Whether the broker waits for the acknowledgement of what came last."""
         self._heartbeat = Heartbeat(self.link, self.fail)
 
     async def connect(self, tls: Tls) -> None:
@@ -155,6 +157,7 @@ class Client:
         if isinstance(event, Block):
             self._blocks.append((event, self._clock.wall()))
             self._held += len(event.raw)
+            self.awaited = bool(event.acks)
         elif isinstance(event, Puback):
             self.outgoing.answered(event)
         elif isinstance(event, Pingresp):

@@ -249,6 +249,20 @@ async def test_a_new_session_recognises_nothing(
         await source.close()
 
 
+async def test_a_broker_that_waits_is_answered_within_20_ms(broker: Mosquitto, place: str) -> None:
+    source = Mqtt(url=broker.url, topics=[place])
+    source.gather_for = 0.05
+    await source.open(context(place), None)
+    found = []
+    for qos in (0, 1, 0):
+        await publish(broker, place, [b"{}"], qos)
+        await read(source, 1)
+        assert source._client is not None
+        found.append(source._client.link.linger())
+    await source.close()
+    assert found == [0.05, 0.02, 0.05]
+
+
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_shared_subscription(broker: Mosquitto, place: str, version: str) -> None:
     members = [
