@@ -16,87 +16,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.textcodes import TextCodes
+from edgestream.dictionary import MISSING as MISSING  # noqa: PLC0414 - found here by all
+from edgestream.dictionary import Dictionary as Dictionary  # noqa: PLC0414 - found here by all
 
 Array: TypeAlias = NDArray[Any]
-MISSING = -1
-"""The code of a missing string."""
-
-
-MANY = 16_384
-"""From so many texts on a dictionary lies in no cache."""
-_BUILD = 4
-"""A table of all texts is built after so many look-ups for each of them."""
-
-
-class _Codes(dict[str | None, int]):
-    """string → code, growing as strings are looked up."""
-
-    __slots__ = ("values_list",)
-
-    def __init__(self) -> None:
-        super().__init__({None: MISSING})
-        self.values_list: list[str] = []
-
-    def __missing__(self, text: str | None) -> int:
-        assert text is not None
-        code = len(self.values_list)
-        self.values_list.append(text)
-        self[text] = code
-        return code
-
-
-class Dictionary:
-    """The strings of a column, append-only: a code keeps its meaning in every later batch."""
-
-    __slots__ = ("_coded", "_codes", "_many")
-
-    def __init__(self, values: Iterable[str] = ()) -> None:
-        """Start with ``values`` as codes 0, 1, 2, …"""
-        self._codes = _Codes()
-        self._many: TextCodes | None = None
-        self._coded = 0
-        for text in values:
-            self._codes[text]
-
-    def __len__(self) -> int:
-        """How many different strings there are."""
-        return len(self._codes.values_list)
-
-    @property
-    def values(self) -> Sequence[str]:
-        """code → string; grows, never changes."""
-        return self._codes.values_list
-
-    def code(self, text: str) -> int:
-        """The code of ``text``, or −1 where it never came; does not grow."""
-        return self._codes.get(text, MISSING)
-
-    def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
-        """Codes of ``texts`` (None is missing), adding those that are new."""
-        if len(self) >= MANY:
-            codes = self._among_many(texts)
-            if codes is not None:
-                return codes
-        return np.fromiter(map(self._codes.__getitem__, texts), np.int32, len(texts))
-
-    def _among_many(self, texts: Sequence[str | None]) -> NDArray[np.int32] | None:
-        """The same for a large dictionary; None where the other way is the faster one."""
-        self._coded += len(texts)
-        if self._coded >= _BUILD * len(self):  # so a text costs little of the building
-            self._coded = 0
-            if self._many is None or self._many.count < len(self):
-                self._many = TextCodes(self.values)
-        codes = None if self._many is None else self._many.find(texts)
-        if codes is None:
-            return None
-        rest = np.flatnonzero(codes < 0)
-        if len(rest):
-            unknown = [texts[row] for row in rest.tolist()]
-            codes[rest] = np.fromiter(map(self._codes.__getitem__, unknown), np.int32, len(rest))
-            if 2 * len(rest) > len(texts):
-                self._many = None
-        return codes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

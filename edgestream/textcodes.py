@@ -2,21 +2,30 @@
 
 A Python dictionary of 100,000 texts lies in no cache, and each look-up waits for four places in
 memory one after the other (index, entry, text, code). Here the places of a whole batch are
-fetched together. Rules: it never takes one text for another, and a text it does not find may still
-be known: it holds no long ones, and a few find their place taken.
+fetched together. Rules: it never takes one text for another, and it says which texts it does not
+hold: those that are too long or have a NUL, and a few that find their places taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES: Final = 39
+Words: TypeAlias = NDArray[np.uint64]
+Codes: TypeAlias = NDArray[np.int32]
+
+MOST_BYTES: Final = 40
 """Longer texts (a UUID has 36 characters) are not held."""
 _WORD: Final = 8
+_WORDS: Final = MOST_BYTES // _WORD
+_FEWEST: Final = 1024
+_SPARE: Final = 4
+"""So many places for each text; a quarter of them in the second table, for those left over."""
+_NONE: Final = np.iinfo(np.uint64).max
+"""The words of what is no text: UTF-8 has no such bytes."""
 _FACTORS: Final = np.array(
     [
         [
@@ -42,80 +51,138 @@ _FACTORS: Final = np.array(
 class TextCodes:
     """The codes of the texts of one dictionary, as far as it was told of them."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """Hold ``texts`` with the codes 0, 1, 2, …; those that are ASCII and not too long."""
-        self.count = len(texts)
-        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
-        fits = np.fromiter(map(_plain, texts), np.bool_, len(texts)) & (lengths <= MOST_BYTES)
-        held = np.flatnonzero(fits)
-        # One byte more than the longest: what is longer than any of them differs in it.
-        self._words = (int(lengths[held].max(initial=0)) + _WORD) // _WORD
-        self._texts = np.zeros((len(texts) + 1, self._words), np.uint64)
-        self._texts[held] = self._packed([texts[code] for code in held.tolist()])
-        self._texts[-1] = np.iinfo(np.uint64).max  # what an empty place stands for: no text
-        self._tables = []
-        for factors in _FACTORS:
-            table, held = self._table(held, factors)
-            self._tables.append((table, factors))
+    __slots__ = ("_held", "_tables", "_texts", "count")
+
+    def __init__(self) -> None:
+        """Start without texts."""
+        self.count = 0
+        self._held = 0
+        # More rows than texts: an empty place has the code −1, and the last row is no text.
+        self._texts = np.full((_FEWEST, 1), _NONE)
+        self._tables = _tables(_FEWEST)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        return self._texts.nbytes + sum(table.nbytes for table, _ in self._tables)
+        return self._texts.nbytes + sum(table.nbytes for table in self._tables)
 
-    def find(self, texts: Sequence[str | None]) -> NDArray[np.int32] | None:
-        """The code of each text, −1 where it is not held; None where no text can be looked up.
-
-        That is so where a text is missing, is not ASCII or holds a NUL.
-        """
-        try:
-            joined = "".join(texts)  # type: ignore[arg-type]
-        except TypeError:
-            return None
-        if not joined.isascii() or "\0" in joined:
-            return None
-        packed = self._packed(texts)
-        (table, factors), (second, others) = self._tables
-        codes = table[self._places(packed, factors, len(table))]
+    def find(self, texts: Sequence[str | None]) -> Codes:
+        """The code of each text, −1 where it is not held."""
+        if not self._held:
+            return np.full(len(texts), -1, np.int32)
+        packed = _packed(texts, self._texts.shape[1])
+        codes = self._tables[0][self._places(0, packed)]
         wrong = np.flatnonzero(self._differ(codes, packed))
         if len(wrong):
             left = packed[wrong]
-            again = second[self._places(left, others, len(second))]
+            again = self._tables[1][self._places(1, left)]
             again[self._differ(again, left)] = -1
             codes[wrong] = again
         return codes
 
-    def _packed(self, texts: Sequence[str | None]) -> NDArray[np.uint64]:
-        """Texts as rows of whole words, cut off and filled up with zeros."""
-        made = np.array(texts, f"S{self._words * _WORD}")
-        return made.view(np.uint64).reshape(len(texts), self._words)
+    def add(self, texts: Sequence[str]) -> NDArray[np.intp]:
+        """Take the texts of the codes from `count` on; gives the codes of those it does not hold.
 
-    def _differ(self, codes: NDArray[np.int32], packed: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        known = self._texts[codes]
+        There may be some among them that it did hold: in larger tables texts have other places.
+        """
+        packed = _packed(texts, _WORDS)
+        fit = packed[:, 0] != _NONE
+        begin, self.count = self.count, self.count + len(texts)
+        self._make_room(int(np.flatnonzero(packed[fit].any(axis=0)).max(initial=0)) + 1)
+        self._texts[begin : self.count] = packed[:, : self._texts.shape[1]]
+        self._held += int(np.count_nonzero(fit))
+        if _SPARE * self._held > len(self._tables[0]):
+            self._tables = _tables(1 << (_SPARE * self._held).bit_length())
+            begin = 0
+        codes = np.arange(begin, self.count)
+        fit = self._texts[begin : self.count, 0] != _NONE
+        left = self._settled(1, self._settled(0, codes[fit]))
+        return np.concatenate([codes[~fit], left])
+
+    def _make_room(self, words: int) -> None:
+        """For all texts, and so many words of each; widening changes nobody's place."""
+        rows, width = self._texts.shape
+        if self.count >= rows or words > width:
+            rows = rows if self.count < rows else 2 * self.count
+            larger = np.full((rows, max(words, width)), _NONE)
+            old = self._texts
+            larger[: len(old), :width] = old
+            larger[: len(old), width:] = np.where(old[:, :1] == _NONE, _NONE, 0)
+            self._texts = larger
+
+    def _settled(self, which: int, codes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Codes put where there is room for them; gives those that are left."""
+        table = self._tables[which]
+        places = self._places(which, self._texts[codes])
+        free = table[places] < 0
+        table[places[free]] = codes[free]
+        left: NDArray[np.intp] = codes[table[places] != codes]
+        return left
+
+    def _places(self, which: int, packed: Words) -> NDArray[np.intp]:
+        factors = _FACTORS[which]
+        mixed: Words = packed[:, 0] * factors[0]
+        for word in range(1, packed.shape[1]):
+            mixed ^= packed[:, word] * factors[word]
+        mixed *= _FACTORS[1, 0]
+        mixed >>= np.uint64(65 - len(self._tables[which]).bit_length())
+        return mixed.view(np.intp)
+
+    def _differ(self, codes: Codes, packed: Words) -> NDArray[np.bool_]:
+        known = _taken(self._texts, codes)
         differ: NDArray[np.bool_] = known[:, 0] != packed[:, 0]
-        for word in range(1, self._words):
+        for word in range(1, packed.shape[1]):
             differ |= known[:, word] != packed[:, word]
         return differ
 
-    def _places(
-        self, packed: NDArray[np.uint64], factors: NDArray[np.uint64], size: int
-    ) -> NDArray[np.uint64]:
-        mixed: NDArray[np.uint64] = packed[:, 0] * factors[0]
-        for word in range(1, self._words):
-            mixed ^= packed[:, word] * factors[word]
-        mixed *= _FACTORS[1, 0]
-        mixed >>= np.uint64(65 - size.bit_length())
-        return mixed
 
-    def _table(
-        self, held: NDArray[np.intp], factors: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """A table a quarter full of ``held`` codes, and those whose place another one has."""
-        table = np.full(max(16, 1 << (4 * len(held) - 1).bit_length()), -1, np.int32)
-        places = self._places(self._texts[held], factors, len(table))
-        table[places] = held
-        return table, held[table[places] != held]
+def _tables(size: int) -> tuple[Codes, Codes]:
+    return np.full(size, -1, np.int32), np.full(size // 4, -1, np.int32)
 
 
-def _plain(text: str) -> bool:
-    return text.isascii() and "\0" not in text
+def _taken(rows: Words, at: NDArray[np.integer]) -> Words:
+    """Some of the rows, each copied in one piece."""
+    width = rows.shape[1]
+    taken: Words = rows.view(f"V{_WORD * width}")[:, 0][at].view(np.uint64)
+    return taken.reshape(-1, width)
+
+
+def _packed(texts: Sequence[str | None], words: int) -> Words:
+    """Texts as rows of whole words, filled up with zeros; those that do not fit as no text."""
+    try:
+        joined = "\0".join(texts)  # type: ignore[arg-type]
+    except TypeError:
+        return _packed_some(texts, words)
+    width = _WORD * words
+    raw = joined.encode("utf-8", "surrogatepass") + bytes(1 + width)
+    ends = np.flatnonzero(np.frombuffer(raw, np.uint8, len(raw) - width) == 0)
+    if len(ends) != len(texts):
+        return _packed_some(texts, words)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    sizes = ends - starts
+    anywhere = np.ndarray((len(raw) - width,), f"V{width}", raw, strides=(1,))
+    packed: Words = anywhere[starts].view(np.uint64).reshape(-1, words)
+    packed &= _taken(_MASKS[words], np.minimum(sizes, width))
+    if np.maximum.reduce(sizes) > width:
+        packed[sizes > width] = _NONE
+    return packed
+
+
+def _packed_some(texts: Sequence[str | None], words: int) -> Words:
+    """The same where texts are missing, or hold what stands between texts there."""
+    plain = [at for at, text in enumerate(texts) if text is not None and "\0" not in text]
+    packed = np.full((len(texts), words), _NONE)
+    if plain:
+        packed[plain] = _packed([texts[at] for at in plain], words)
+    return packed
+
+
+def _masks(words: int) -> Words:
+    """For each number of bytes the words in which those are ones."""
+    width = _WORD * words
+    bits = np.where(np.arange(width) < np.arange(width + 1)[:, None], 0xFF, 0)
+    masks: Words = bits.astype(np.uint8).view(np.uint64)
+    return masks
+
+
+_MASKS: Final = {words: _masks(words) for words in range(1, _WORDS + 1)}

@@ -17,6 +17,7 @@ from tests.source_tree import ROOT, Module, modules
 
 LAYERS = (
     ("_version", "entrypoints", "errors", "textcodes"),
+    ("dictionary",),
     ("batch", "clock", "config", "halving", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),

@@ -3,13 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream import batch
-from edgestream.batch import Dictionary
+from edgestream import dictionary as module
+from edgestream import textcodes
+from edgestream.dictionary import Dictionary
 from edgestream.textcodes import MOST_BYTES, TextCodes
 
-# few letters, so that texts repeat, begin alike and end in what numpy cuts off
-WORDS = st.text("ab\0é", max_size=4) | st.text("ab", min_size=MOST_BYTES - 2, max_size=48)
-TEXTS = st.lists(st.none() | WORDS, max_size=40)
+# few letters, so that texts repeat, begin alike and end at the edge of what is held
+WORDS = st.text("ab\0é\ud800", max_size=4) | st.text("abé", min_size=6, max_size=9)
+LONG = st.text("ab", min_size=MOST_BYTES - 2, max_size=MOST_BYTES + 8)
+TEXTS = st.lists(st.none() | WORDS | LONG, max_size=40)
+NEW = st.lists(WORDS | LONG, unique=True, max_size=30)
 
 
 class Plain(dict[str | None, int]):
@@ -18,41 +21,69 @@ class Plain(dict[str | None, int]):
         return self[text]
 
 
-@given(st.lists(WORDS, unique=True, min_size=1, max_size=60), TEXTS)
-def test_it_takes_no_text_for_another(known, texts):
-    found = TextCodes(known).find(texts)
-    if found is None:
-        assert any(t is None or not t.isascii() or "\0" in t for t in texts)
-        return
-    for text, code in zip(texts, found.tolist(), strict=True):
+@given(st.lists(NEW, max_size=6), TEXTS)
+def test_it_finds_each_text_that_it_says_it_holds_and_takes_none_for_another(added, texts):
+    known, apart = [], set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textcodes, "_FEWEST", 4)  # so that it grows
+        many = TextCodes()
+        for texts_added in added:
+            new = [text for text in texts_added if text not in known]
+            known += new
+            apart |= set(many.add(new).tolist())
+    assert many.count == len(known)
+    for text, code in zip(texts, many.find(texts).tolist(), strict=True):
         assert code == -1 or known[code] == text
+    for text, code in zip(known, many.find(known).tolist(), strict=True):
+        mine = known.index(text)
+        assert code == mine or (code == -1 and mine in apart)
+        assert code == -1 or ("\0" not in text and len(text.encode("utf-8", "replace")) <= 40)
 
 
-@given(st.lists(TEXTS, max_size=8))
-def test_a_large_dictionary_codes_as_a_small_one(batches):
+@given(st.lists(TEXTS, max_size=8), NEW)
+def test_a_large_dictionary_codes_as_a_small_one(batches, appended):
     dictionary, plain = Dictionary(), Plain()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "MANY", 2)
-        patch.setattr(batch, "_BUILD", 1)
-        for texts in batches:
+        patch.setattr(module, "MANY", 2)
+        patch.setattr(module, "_RECENT", 1)
+        for at, texts in enumerate(batches):
             assert dictionary.encode(texts).tolist() == [plain[text] for text in texts]
+            if at == len(batches) // 2:
+                fresh = [text for text in appended if text not in plain]
+                dictionary.append(fresh)
+                for text in fresh:
+                    plain[text]
+            for text in texts:
+                assert text is None or dictionary.code(text) == plain[text]
+            assert dictionary.code("never") == -1
+    assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
 
 
-def test_nearly_all_of_many_are_found_at_once():
+@given(NEW, TEXTS)
+def test_what_was_appended_to_a_small_dictionary_is_found(appended, texts):
+    dictionary, plain = Dictionary(), Plain()
+    dictionary.append(appended[:2])
+    dictionary.append(appended[2:])
+    for text in appended:
+        plain[text]
+    assert dictionary.encode(texts).tolist() == [plain[text] for text in texts]
+
+
+def test_nearly_all_of_many_are_held():
     texts = [f"sensor-{number:06d}" for number in range(50_000)]
-    codes = TextCodes(texts).find(texts)
-    assert codes is not None
-    held = codes >= 0
+    many = TextCodes()
+    assert len(many.add(texts)) < 0.05 * len(texts)
+    held = many.find(texts) >= 0
     assert held.mean() > 0.95
-    assert (codes[held] == np.flatnonzero(held)).all()
-    assert TextCodes(texts).nbytes < 64 * len(texts)
+    assert (many.find(texts)[held] == np.flatnonzero(held)).all()
+    assert many.nbytes < 100 * len(texts)
 
 
 def test_new_texts_that_keep_coming_are_not_looked_for_in_vain(monkeypatch):
     calls = []
     find = TextCodes.find
     monkeypatch.setattr(TextCodes, "find", lambda *args: calls.append(1) or find(*args))
-    monkeypatch.setattr(batch, "MANY", 1_000)
+    monkeypatch.setattr(module, "MANY", 1_000)
     dictionary = Dictionary(str(number) for number in range(1_000))
     for begin in range(1_000, 101_000, 100):
         dictionary.encode([str(number) for number in range(begin, begin + 100)])

@@ -79,14 +79,18 @@ class TextKeys:
     """Text; missing is None.
 
     A text has its code in the dictionary of the keys as its number, one more where missing came
-    before it.
+    before it. As long as all texts come from one dictionary, nobody has to look for a text by its
+    letters: a code that is new is a text that is new.
     """
 
     kind: ColumnKind = "string"
 
     def __init__(self, texts: Sequence[str | None] = ()) -> None:
         """Start with ``texts``, all different, as 0, 1, 2, …"""
-        self._dictionary = Dictionary(text for text in texts if text is not None)
+        self._dictionary = Dictionary()
+        self._dictionary.append(text for text in texts if text is not None)
+        self._source: Dictionary | None = None
+        """The one that all texts come from, if there is one."""
         self._missing = texts.index(None) if None in texts else _NOT_YET
         self._remaps: OrderedDict[int, tuple[Dictionary, Numbers]] = OrderedDict()
 
@@ -106,7 +110,7 @@ class TextKeys:
         remap = self._remap(column.dictionary)
         found: Numbers = remap[column.codes]  # a missing row has code −1: the last position
         if np.minimum.reduce(found) < 0:
-            self._learn(column.dictionary.values, remap, column.codes[found < 0])
+            self._learn(column.dictionary, remap, column.codes[found < 0])
             found = remap[column.codes]
         return found
 
@@ -119,8 +123,8 @@ class TextKeys:
         unsure = np.flatnonzero(found < 0)
         if len(unsure):
             codes, back = np.unique(column.codes[unsure], return_inverse=True)
-            texts = column.dictionary.values
-            numbers = np.array([self._number(texts, code) for code in codes.tolist()], np.intp)
+            each = [self._number(column.dictionary, code) for code in codes.tolist()]
+            numbers = np.array(each, np.intp)
             remap[codes] = numbers
             found[unsure] = numbers[back]
         return found
@@ -134,17 +138,26 @@ class TextKeys:
 
     def only(self, numbers: Numbers) -> TextKeys:
         """These alone, numbered anew in the same order."""
-        return TextKeys(self.take(numbers).to_list())
+        kept = TextKeys(self.take(numbers).to_list())
+        if self._source is not None:
+            place = np.full(len(self) + 1, -1, np.intp)  # the last is for codes without a number
+            place[numbers] = np.arange(len(numbers))
+            _, remap = self._remaps[id(self._source)]
+            kept._remaps[id(self._source)] = self._source, place[remap]
+            kept._source = self._source
+        return kept
 
     @property
     def nbytes(self) -> int:
         """The bytes held; texts are reckoned."""
         return _TEXT_BYTES * len(self) + sum(remap.nbytes for _, remap in self._remaps.values())
 
-    def _number(self, texts: Sequence[str], code: int) -> int:
+    def _number(self, dictionary: Dictionary, code: int) -> int:
         if code == MISSING:
             return -1 if self._missing == _NOT_YET else self._missing
-        mine = self._dictionary.code(texts[code])
+        if dictionary is self._source:
+            return -1
+        mine = self._dictionary.code(dictionary.values[code])
         return mine if mine == MISSING else mine + (mine >= self._missing)
 
     def _remap(self, dictionary: Dictionary) -> Numbers:
@@ -158,24 +171,35 @@ class TextKeys:
             remap = larger
             self._remaps[id(dictionary)] = dictionary, remap
             if len(self._remaps) > _DICTIONARIES:
-                self._remaps.popitem(last=False)
+                _, (gone, _) = self._remaps.popitem(last=False)
+                if gone is self._source:
+                    self._source = None
         self._remaps.move_to_end(id(dictionary))
         return remap
 
-    def _learn(self, values: Sequence[str], remap: Numbers, codes: NDArray[np.int32]) -> None:
+    def _learn(self, source: Dictionary, remap: Numbers, codes: NDArray[np.int32]) -> None:
         used, came = np.unique(codes, return_index=True)
         fresh = used[np.argsort(came)]
         if fresh.min() == MISSING:
             at = int(np.flatnonzero(fresh == MISSING)[0])
-            self._learn_texts(values, remap, fresh[:at])
+            self._learn_texts(source, remap, fresh[:at])
             if self._missing == _NOT_YET:
                 self._missing = len(self._dictionary)
             remap[MISSING] = self._missing
             fresh = fresh[at + 1 :]
-        self._learn_texts(values, remap, fresh)
+        self._learn_texts(source, remap, fresh)
 
-    def _learn_texts(self, values: Sequence[str], remap: Numbers, codes: NDArray[np.int32]) -> None:
-        numbers = self._dictionary.encode([values[code] for code in codes.tolist()])
+    def _learn_texts(self, source: Dictionary, remap: Numbers, codes: NDArray[np.int32]) -> None:
+        texts = [source.values[code] for code in codes.tolist()]
+        known = len(self._dictionary)
+        if not known:
+            self._source = source
+        if source is self._source:
+            numbers = np.arange(known, known + len(texts))
+            self._dictionary.append(texts)
+        else:
+            self._source = None
+            numbers = self._dictionary.encode(texts).astype(np.intp)
         remap[codes] = numbers + (numbers >= self._missing)
 
 

@@ -35,6 +35,20 @@ def test_a_key_is_the_same_in_every_dictionary():
     assert len(index) == 4
 
 
+def test_a_dictionary_that_was_pushed_out_by_others_is_known_again():
+    mine, index, keys = Dictionary(), KeyIndex(["a"]), ["x", "y"]
+    for text in keys:
+        batch = Batch({"a": Strings(mine.encode([text]), mine)}, np.zeros(1, np.int64))
+        assert index.slots(batch).tolist() == [keys.index(text)]
+        for _ in range(6):
+            other = Strings.of(["z", text])
+            found = index.find(Batch({"a": other}, np.zeros(2, np.int64)))
+            assert found.tolist() == [-1, keys.index(text)]
+    both = Batch({"a": Strings(mine.encode(keys), mine)}, np.zeros(2, np.int64))
+    assert index.slots(both).tolist() == [0, 1]
+    assert len(index) == 2
+
+
 def test_a_dictionary_that_grows_is_read_on():
     dictionary, index = Dictionary(), KeyIndex(["a"])
     for n in range(1, 400, 7):
@@ -127,6 +141,38 @@ def test_several_columns_against_a_dict(before, kept, after):
     index = again
     for rows in after:
         check(rows)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["slots", "slots", "find", "keep"]),
+        st.integers(0, 6) | st.just(0),
+        st.lists(st.sampled_from(["x", "y", "z", "w", "v", None]), min_size=1, max_size=6),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps)
+def test_texts_of_dictionaries_that_come_and_go_against_a_dict(steps):
+    dictionaries = [Dictionary() for _ in range(7)]  # more than are remembered
+    index, known = KeyIndex(["a"]), {}
+    for step, which, texts in steps:
+        dictionary = dictionaries[which]
+        batch = Batch(
+            {"a": Strings(dictionary.encode(texts), dictionary)}, np.zeros(len(texts), np.int64)
+        )
+        if step == "slots":
+            wanted = [known.setdefault(text, len(known)) for text in texts]
+            assert index.slots(batch).tolist() == wanted
+        elif step == "find":
+            assert index.find(batch).tolist() == [known.get(text, -1) for text in texts]
+        else:
+            kept = [slot for text, slot in known.items() if text in texts]
+            index.keep(np.array(kept, np.intp))
+            known = {text: at for at, text in enumerate(t for t in known if t in texts)}
+        assert keys_of(index, np.arange(len(known))) == [(text,) for text in known]
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,125 @@
+"""The dictionary of a column of text: text to code and back, for columns that hold codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.textcodes import TextCodes
+
+MISSING = -1
+"""The code of a missing string."""
+
+
+MANY = 16_384
+"""From so many texts on a dictionary lies in no cache."""
+_RECENT = 4096
+"""So many texts still do, and wait to be moved into the table."""
+_PAYS = 8
+"""They are moved once one in so many of them came again, so those that never do cost little."""
+
+
+class _Codes(dict[str | None, int]):
+    """string → code, growing as strings are looked up."""
+
+    __slots__ = ("values_list",)
+
+    def __init__(self) -> None:
+        super().__init__({None: MISSING})
+        self.values_list: list[str] = []
+
+    def __missing__(self, text: str | None) -> int:
+        assert text is not None
+        code = len(self.values_list)
+        self.values_list.append(text)
+        self[text] = code
+        return code
+
+
+class Dictionary:
+    """The strings of a column, append-only: a code keeps its meaning in every later batch.
+
+    Very many of them are looked up in `TextCodes`; those that it does not hold, and the last that
+    came, in a Python dictionary. Texts that were appended are in neither before anyone asks.
+    """
+
+    __slots__ = ("_again", "_behind", "_codes", "_many")
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        """Start with ``values`` as codes 0, 1, 2, …"""
+        self._codes = _Codes()
+        self._many: TextCodes | None = None
+        self._again = 0
+        self._behind: int | None = None
+        for text in values:
+            self._codes[text]
+
+    def __len__(self) -> int:
+        """How many different strings there are."""
+        return len(self._codes.values_list)
+
+    @property
+    def values(self) -> Sequence[str]:
+        """code → string; grows, never changes."""
+        return self._codes.values_list
+
+    def code(self, text: str) -> int:
+        """The code of ``text``, or −1 where it never came; does not grow."""
+        self._catch_up()
+        code = self._codes.get(text)
+        if code is not None:
+            return code
+        return MISSING if self._many is None else int(self._many.find([text])[0])
+
+    def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
+        """Codes of ``texts`` (None is missing), adding those that are new."""
+        self._catch_up()
+        known = len(self)
+        if self._many is None:
+            codes = self._encoded(texts)
+            self._again += len(texts) - (len(self) - known)
+            enough = MANY
+        else:
+            codes = self._many.find(texts)
+            rest = np.flatnonzero(codes < 0)
+            if len(rest):
+                codes[rest] = self._encoded([texts[row] for row in rest.tolist()])
+            self._again += len(rest) - (len(self) - known)
+            known -= self._many.count
+            enough = _RECENT
+        if known >= enough and _PAYS * self._again >= known:
+            self._settle()
+        return codes
+
+    def append(self, texts: Iterable[str]) -> None:
+        """Add ``texts``, all different, none of which it holds; nobody looks whether that is so."""
+        if self._behind is None:
+            self._behind = len(self)
+        self._codes.values_list.extend(texts)
+
+    def _encoded(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
+        return np.fromiter(map(self._codes.__getitem__, texts), np.int32, len(texts))
+
+    def _catch_up(self) -> None:
+        """See to it that texts that were appended are found."""
+        if self._behind is None:
+            return
+        begin, self._behind = self._behind, None
+        if len(self) >= MANY:
+            self._settle()
+        else:
+            self._codes.update(zip(self.values[begin:], range(begin, len(self)), strict=True))
+
+    def _settle(self) -> None:
+        """Move texts out of the Python dictionary, all that the table takes."""
+        if self._many is None:
+            self._many = TextCodes()
+        values = self.values
+        fresh = values[self._many.count :]
+        for text in fresh:
+            self._codes.pop(text, None)
+        for code in self._many.add(fresh).tolist():
+            self._codes[values[code]] = code
+        self._again = 0
