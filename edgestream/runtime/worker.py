@@ -59,6 +59,7 @@ class Worker:
         """Whether it waits for new pipelines when all have ended."""
         self._clock = clock or SystemClock()
         self._stopping = False
+        self._replacing = 0
         self._work: dict[str, asyncio.Task[int]] = {}
         self._codes: dict[str, int] = {}
         self._news = asyncio.Event()
@@ -92,8 +93,10 @@ class Worker:
         for running in self.running:
             self._begin(running)
         try:
-            while any(not work.done() for work in self._work.values()) or (
-                self.stays and not self._stopping
+            while (
+                any(not work.done() for work in self._work.values())
+                or self._replacing
+                or (self.stays and not self._stopping)
             ):
                 self._news.clear()
                 await self._news.wait()
@@ -122,9 +125,15 @@ class Worker:
         self._begin(new)
 
     async def replace(self, old: Running, new: Running) -> None:
-        """Stop a pipeline with a checkpoint and start another from it."""
-        await self._end(old)
-        self.add(new, instead_of=old)
+        """Stop a pipeline with a checkpoint and start another from it, unless all shall stop."""
+        self._replacing += 1
+        try:
+            await self._end(old)
+        finally:
+            self._replacing -= 1
+            self._news.set()
+        if not self._stopping:
+            self.add(new, instead_of=old)
 
     async def remove(self, old: Running) -> None:
         """Stop a pipeline with a checkpoint; it belongs to the worker no more."""
