@@ -4,16 +4,14 @@
     python -m tests.chaos.faults --only F6.cut   # one
 
 Numbers are those of the table in docs/reliability.md. Every fault hurts a running pipeline
-(`tests.chaos.rig`) whose sink is judged window by window.
+(`tests.chaos.rig`) whose sink is judged window by window. Those of P4 are in
+`tests.chaos.webhook_faults`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -25,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import webhook_faults
+from tests.chaos.mishaps import RECONNECT, fill, mounted, resident, until
 from tests.chaos.oracle import Verdict
 from tests.chaos.publisher import END
 from tests.chaos.rig import Rig
@@ -32,8 +32,6 @@ from tests.chaos.tap import Tap
 from tests.chaos.worker import Settings, environment
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.worker import Worker
-
-RECONNECT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,6 @@ def fault(name: str) -> Callable[[Fault], Fault]:
         return function
 
     return add
-
-
-def until(condition: Callable[[], object], seconds: float, what: str) -> float:
-    """Wait; the seconds it took, `AssertionError` where it did not come."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def acknowledging(rig: Rig) -> Callable[[], bool]:
@@ -250,23 +239,6 @@ def line_half_open(folder: Path) -> Outcome:
         return Outcome(rig.verdict(90), f"back {took:.1f} s after the line")
 
 
-def mounted(folder: Path, size: str) -> None:
-    """A small file system of its own; the test is skipped where that is not allowed."""
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "none", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
-        pytest.skip("mounting a tmpfs needs root")
-
-
-def fill(path: Path) -> None:
-    """Write to a file until its disk is full."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT)
-    with contextlib.suppress(OSError):
-        while os.write(file, bytes(4096)):
-            pass
-    os.close(file)
-
-
 @fault("F7")
 def disk_full(folder: Path) -> Outcome:
     """The disk of the state file is full for some seconds, then there is room again."""
@@ -428,7 +400,7 @@ def burst(folder: Path) -> Outcome:
         most = 0
         for _ in range(16):
             time.sleep(0.5)
-            most = max(most, _resident(rig.worker.process.pid))
+            most = max(most, resident(rig.worker.process.pid))
         rig.signal_publisher(signal.SIGUSR2)
         time.sleep(3)
         size = sum(path.stat().st_size for path in (folder / "state").iterdir()) >> 20
@@ -438,22 +410,17 @@ def burst(folder: Path) -> Outcome:
         )
 
 
-def _resident(pid: int) -> int:
-    """Resident memory in MiB."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) >> 10 if found else 0
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args()
     failed = 0
-    for name in given.only or FAULTS:
+    known = {**FAULTS, **webhook_faults.FAULTS}
+    for name in given.only or known:
         folder = Path(tempfile.mkdtemp(prefix="edgestream-chaos-"))
         began = time.monotonic()
         try:
-            found = FAULTS[name](folder)
+            found = known[name](folder)
         except pytest.skip.Exception as why:
             print(f"skipped  {name:14} {why}", flush=True)
             continue

@@ -7,6 +7,7 @@ import pytest
 from tests.chaos.points import Point, points_of
 from tests.chaos.seam import find
 from tests.chaos.webhook import torture, tour
+from tests.chaos.webhook_faults import FAULTS
 
 OWN = [point for point in points_of("file", "http") if point.sink or point.source]
 
@@ -28,3 +29,10 @@ def test_requests_are_in_the_files_once_through_kill_9(tmp_path: Path) -> None:
 def test_death_at_every_point_of_the_files_and_of_http_leaves_each_row_once(tmp_path: Path) -> None:
     report = tour(tmp_path, OWN, "csv", least=100)
     assert report.verdict.clean, report
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["P4.F5", "P4.F10"])
+def test_a_fault_leaves_each_row_once(tmp_path: Path, name: str) -> None:
+    found = FAULTS[name](tmp_path)
+    assert found.clean, found

@@ -15,6 +15,8 @@ import json
 import random
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -54,11 +56,14 @@ class Webhook:
         for name in (NAME, TABLE):
             shutil.copy(ROOT / "pipelines" / name, folder)
         self.folder, self.format, self.least = folder, format, least
+        self.state = folder / "state" / "parcel-scans.db"
         self.port = free_port()
         self.scans = self.out / f"scans.{format}"
         self.unknown = self.out / f"unknown.{format}"
         self.posts = Posts(self.port)
         self.restarts: list[float] = []
+        self.letters: list[bytes] = []
+        """Dead letters of a state file that is no more."""
         self._settings = settings or Settings()
         self.worker = self._worker(self._settings)
 
@@ -73,14 +78,24 @@ class Webhook:
     ) -> None:
         self.worker.process.kill()
 
-    def _worker(self, settings: Settings) -> Worker:
-        names = {
+    def _environment(self) -> dict[str, str]:
+        return environment() | {
             "SCANS_LISTEN": f"127.0.0.1:{self.port}",
             "SCANS_FILE": str(self.scans),
             "SCANS_UNKNOWN": str(self.unknown),
         }
-        env = environment() | names
-        return Worker(self.folder, self.folder / NAME, start=settings.command(), env=env)
+
+    def _worker(self, settings: Settings) -> Worker:
+        path, start = self.folder / NAME, settings.command()
+        return Worker(self.folder, path, start=start, env=self._environment())
+
+    def command(self, *words: str) -> None:
+        """A command of edgestream about the pipeline."""
+        given = [sys.executable, "-m", "edgestream", *words]
+        ran = subprocess.run(
+            given, env=self._environment(), cwd=self.folder, capture_output=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr.decode()
 
     def begin(self) -> None:
         """Start the worker and the senders."""
@@ -121,7 +136,7 @@ class Webhook:
         code = self.worker.process.terminate(30)
         assert code == 0, f"exit code {code}: {self.log()}"
         found = judge(self.folder / TABLE, self.files(), self.posts.acknowledged)
-        kept = Counter(letters(self.folder / "state" / "parcel-scans.db"))
+        kept = Counter(self.letters + letters(self.state))
         spoilt = sum(map(poisoned, self.posts.acknowledged))
         return replace(
             found,
