@@ -388,7 +388,10 @@ class Sink(Component):
 
     @abstractmethod
     async def open(self, ctx: Context) -> Token | None:
-        """Connect; a transactional sink returns the last token it committed for ``ctx.id``."""
+        """Connect; a transactional sink returns the last token it committed for ``ctx.id``.
+
+        Raises `Held` where another process holds the place: soon, not after a long wait.
+        """
 
     @abstractmethod
     async def write(self, batch: Batch) -> None:

@@ -7,6 +7,7 @@
     └── ComponentError       raised by sources, codecs and sinks
         ├── Disconnected     the runtime backs off, then closes and opens the component again
         ├── Retry            the runtime backs off, then makes the same call again
+        │   └── Held         the same, and no source is opened before it succeeds
         ├── Rejected         the runtime sends the bad rows to dead letters and goes on
         └── Fatal            the runtime stops the pipeline
             └── Fenced       another worker has taken over                        exit 75
@@ -96,6 +97,14 @@ class Disconnected(ComponentError):
 
 class Retry(ComponentError):
     """The call failed for now: the same call is made again after a pause."""
+
+
+class Held(Retry):
+    """Another process holds the place, perhaps an older worker of this pipeline.
+
+    Raised by a sink that was reached: the runtime asks again and again, and reads nothing before
+    it lets go. What the older one acknowledges meanwhile would be lost.
+    """
 
 
 class Rejected(ComponentError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgestream.batch import Batch
@@ -19,6 +19,7 @@ from edgestream.errors import Disconnected, EdgestreamError, Fatal, Retry
 from edgestream.runtime.backoff import Backoff
 from edgestream.runtime.hurry import SOME
 from edgestream.runtime.inbox import LIMIT, Ended, Inbox, Item, size_of
+from edgestream.runtime.ownership import Ownership, Pulse
 from edgestream.runtime.status import StepStatus
 from edgestream.store.store import Store
 from edgestream.store.tables import JournalRow
@@ -48,7 +49,7 @@ class Reader:
         self.source = source
         self.status = status
         self.position: Mapping[str, Any] | None = None
-        self.still_ours: Callable[[], Awaitable[None]] = _nobody_else
+        self.ownership = Ownership(Pulse())
         if journal is not None:
             source.gather_for = max(source.gather_for, SOME)
         self._ctx = ctx
@@ -109,9 +110,8 @@ class Reader:
         while self._pending:
             await asyncio.wait(self._pending)
         if not self.source.replayable and self._told < self._durable:
-            self._told = self._durable
             with contextlib.suppress(Disconnected):  # the other side sends it again
-                await self.source.commit(self._durable)
+                await self._commit()
 
     async def _open(self) -> None:
         if self.status.state != "waiting":
@@ -120,10 +120,12 @@ class Reader:
             while self._pending:
                 await asyncio.wait(self._pending)
             self.source.recall(await self._journal.tail(self.name))
+        # Another worker may hold a sink: what it acknowledged would be unknown here. One that was
+        # frozen while another took over finds its connection cut: it must not take that of the
+        # other, and acknowledge what only the other would write.
+        await self.ownership.claimed()
         if self._opening:
-            # A worker that was frozen while another took over finds its connection cut: it must
-            # not take that of the other, and acknowledge what only the other would write.
-            await self.still_ours()
+            await self.ownership.verified()
         self._opening += 1
         self._given = self._durable = self._told = 0
         await self.source.open(self._ctx, self.position)
@@ -184,11 +186,16 @@ class Reader:
         while True:
             await self._acknowledge.wait()
             self._acknowledge.clear()
-            self._told = self._durable
             try:
-                await self.source.commit(self._durable)
+                await self._commit()
             except Disconnected:
                 return  # reading sees the same break and says so
+
+    async def _commit(self) -> None:
+        """Acknowledge what is durable, unless another worker has it by now."""
+        await self.ownership.sure()
+        self._told = self._durable
+        await self.source.commit(self._durable)
 
 
 def missing_package(component: Any, error: ImportError) -> EdgestreamError:
@@ -200,10 +207,6 @@ def missing_package(component: Any, error: ImportError) -> EdgestreamError:
         f"pip install 'edgestream[{extra}]'",
         exit_code=78,
     )
-
-
-async def _nobody_else() -> None:
-    """There is nobody to ask."""
 
 
 def sequence_after(last: int) -> Iterator[int]:

@@ -8,9 +8,8 @@ checkpoint, let the sinks finish within the grace time; what they do not take wa
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +27,7 @@ from edgestream.runtime.ending import Grace, ended, written
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.letterbox import bounds_of
 from edgestream.runtime.news import DeadLetterNews
+from edgestream.runtime.ownership import Ownership, Pulse
 from edgestream.runtime.reader import Reader, sequence_after
 from edgestream.runtime.recovery import Choice, recovered
 from edgestream.runtime.refresh import Refresher
@@ -44,8 +44,6 @@ T = TypeVar("T")
 TICK = SECOND // 10
 ENDING = 2.0
 """Seconds in which sources hand on what they have read when the pipeline is stopped."""
-VERIFY = 3.0
-"""Seconds in which the sinks are asked, before a source is opened again, who may write."""
 ENOUGH = 100
 """Rows after which a column that never came is worth a warning."""
 
@@ -143,7 +141,8 @@ class Running:
         resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
         resume = await without_loss(store, resume, self.graph, self._accept, self.log)
         self._store, self._epoch = resume.store, await store.begin()
-        task = self.task = self._assemble(store, resume)
+        pulse = Pulse()
+        task = self.task = self._assemble(store, resume, pulse)
         task.resume(resume, self._accept)
         for name, writer in self.writers.items():
             writer.resume(
@@ -153,6 +152,7 @@ class Running:
                 resume.spools.get(name, Waiting()),
             )
         async with Children() as children:
+            children.start(pulse.run(), "pulse")
             writing = [
                 children.start(writer.run(), f"write {name}")
                 for name, writer in self.writers.items()
@@ -179,7 +179,7 @@ class Running:
             await news.tell_of_damage()
             news.tell(last=True)
 
-    def _assemble(self, store: Store, resume: Resume) -> Task:
+    def _assemble(self, store: Store, resume: Resume, pulse: Pulse) -> Task:
         durable = self.delivery != "best_effort"
         sequence = sequence_after(resume.last_seq)
         for name, entry in self.graph.entries.items():
@@ -189,8 +189,6 @@ class Running:
                 clock.not_before(resume.meta.get("watermarks", {}).get(name, [0])[0])
             ctx, status = self._context(name, entry.component, clock)
             reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
-            if durable:
-                reader.still_ours = functools.partial(_still_ours, self.writers)
             if entry.component.replayable:
                 reader.position = resume.positions.get(name)
             self.readers[name] = reader
@@ -204,9 +202,13 @@ class Running:
                 status,
                 store,
                 resume.store,
+                pulse,
                 spooled=durable,
                 limits=self.spec.dead_letters,
             )
+        ownership = Ownership(pulse, [writer.guard for writer in self.writers.values()])
+        for reader in self.readers.values():
+            reader.ownership = ownership
         return Task(
             self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable
         )
@@ -321,8 +323,3 @@ async def _unless(told: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _still_ours(writers: Mapping[str, Writer]) -> None:
-    """Return once the sinks say that no other worker has taken over, or do not answer."""
-    await asyncio.wait([writer.verified() for writer in writers.values()], timeout=VERIFY)

@@ -16,13 +16,15 @@ from typing import TypeVar
 import numpy as np
 
 from edgestream.batch import Batch
+from edgestream.clock import SECOND
 from edgestream.component import Context, Sink, Token
 from edgestream.config.values import nanos
-from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Retry
+from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Held, Retry
 from edgestream.runtime.backoff import Backoff
 from edgestream.runtime.breaker import Breaker
 from edgestream.runtime.drops import Drops
 from edgestream.runtime.lanes import LIVE_BYTES, Group, Joined, Lanes, packed, unpacked
+from edgestream.runtime.ownership import Guard, Pulse
 from edgestream.runtime.reader import missing_package
 from edgestream.runtime.refusing import refused
 from edgestream.runtime.status import StepStatus, Tap
@@ -32,6 +34,8 @@ from edgestream.store.store import Store
 
 GATHER = 0.1
 """Seconds between the flushes of best effort."""
+AGAIN = SECOND // 5
+"""Pause before a sink that another process holds is asked again."""
 LOOK = 0.2
 """Seconds between looks at the disk and the clock while rows wait for room."""
 
@@ -52,6 +56,7 @@ class Writer:
         status: StepStatus,
         store: Store,
         store_id: str,
+        pulse: Pulse,
         *,
         spooled: bool,
         limits: DeadLetters,
@@ -81,7 +86,8 @@ class Writer:
         self._closing = False
         self._released = False
         self._resumed = 0, 0
-        self._asked: list[asyncio.Future[None]] = []
+        keeps = bool(ctx.epoch) and (sink.fences or sink.delivery == "transactional")
+        self.guard = Guard(pulse, self._more.set, keeps=keeps)
 
     @property
     def undelivered(self) -> int:
@@ -143,18 +149,12 @@ class Writer:
                 return
             except Disconnected as error:
                 self.status.change("waiting", str(error))
+                self.guard.away()
             except ImportError as error:
                 raise missing_package(self.sink, error) from error
             finally:
                 await self.sink.close()
             await backoff.wait()
-
-    def verified(self) -> asyncio.Future[None]:
-        """Done once the sink has said, by a flush, that this worker may still write."""
-        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked.append(asked)
-        self._more.set()
-        return asked
 
     def finish(self) -> None:
         """Let `run` end once everything offered is delivered."""
@@ -193,9 +193,11 @@ class Writer:
     async def _open(self) -> None:
         if self.status.state != "waiting":
             self.status.change("connecting")
+        await self.guard.give_way(self._ctx.clock)
         backoff = Backoff(self._ctx.clock)
         token = await self._trying(lambda: self.sink.open(self._ctx), backoff)
         self.status.change("connected")
+        self.guard.opened()
         self._room.set()
         if token is not None and token.store == self._store_id:
             live, late = unpacked(token.seq)
@@ -209,7 +211,10 @@ class Writer:
 
     async def _deliver(self, backoff: Backoff) -> None:
         while (group := await self._next()) is not None:
-            asked = len(self._asked)
+            if self.guard.stood_still:
+                # What was under way is in any copy of the state; what came since is in none.
+                raise Disconnected("this worker stood still; another may have taken over")
+            asked = len(self.guard.asked)
             if not group.late:
                 self._tried = max(self._tried, group.last)
             for joined in group.batches:
@@ -220,7 +225,7 @@ class Writer:
             else:
                 self._flush_later()
             backoff.reset()
-            self._answer(asked)
+            self.guard.flushed(asked)
             if group.late:
                 self.replayed += sum(map(len, group.batches))
                 await self._forward(group.last)
@@ -239,13 +244,6 @@ class Writer:
             packed(live, group.last) if group.late else packed(group.last, late),
             self._ctx.epoch,
         )
-
-    def _answer(self, count: int) -> None:
-        """Tell those who asked before the flush."""
-        answered, self._asked = self._asked[:count], self._asked[count:]
-        for asked in answered:
-            if not asked.done():
-                asked.set_result(None)
 
     def _ending(self) -> bool | None:
         """Whether the pipeline is stopping (True), or has come to its end (False)."""
@@ -279,7 +277,7 @@ class Writer:
             await self._more.wait()
 
     def _flush_due(self) -> bool:
-        if self._asked and not self.lanes.pending:
+        if self.guard.asked and not self.lanes.pending:
             return True
         return self._timer is not None and (
             self._timer.when() <= asyncio.get_running_loop().time()
@@ -324,9 +322,11 @@ class Writer:
             try:
                 result = await call()
             except Retry as error:
+                self.guard.held = isinstance(error, Held)
                 self.status.change("waiting", str(error))
-                await backoff.wait()
+                await (self._ctx.clock.sleep(AGAIN) if self.guard.held else backoff.wait())
             else:
+                self.guard.held = False
                 if self.status.state == "waiting":
                     self.status.change("connected")
                 return result

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgestream.batch import Batch
 from edgestream.component import Token
-from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal
+from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Held
 from edgestream.sinks.cells import good_rows, without_columns
 from edgestream.sinks.committed import Committed, force
 from edgestream.sinks.disk import worded
@@ -54,7 +54,7 @@ class Output:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 words = f"{self._path} is being written by another process or pipeline"
-                raise Disconnected(f"{words}; waiting for it to end") from error
+                raise Held(f"{words}; waiting for it to end") from error
             self._end = self._restore()
             if self._end:
                 self._go_on()

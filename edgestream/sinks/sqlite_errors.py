@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from edgestream.errors import EXIT_CONFIG, EXIT_IO, ComponentError, Disconnected, Fatal, Retry
+from edgestream.errors import EXIT_CONFIG, EXIT_IO, ComponentError, Disconnected, Fatal, Held
 from edgestream.sinks.disk import disk_full, forbidden, no_place
 
 
@@ -13,7 +13,7 @@ def in_words(error: sqlite3.Error, path: str) -> ComponentError:
     """What went wrong with the database at ``path`` and what to do about it."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Retry(f"{path} is locked by another process; waiting for it to finish")
+        return Held(f"{path} is locked by another process; waiting for it to finish")
     if code == sqlite3.SQLITE_FULL:
         return disk_full(path)
     if code == sqlite3.SQLITE_NOTADB:

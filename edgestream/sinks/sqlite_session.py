@@ -42,6 +42,7 @@ INSERT INTO edgestream_commits (id, store, seq, at, epoch, writer) VALUES (?1, ?
 ON CONFLICT (id) DO UPDATE SET store = ?2, seq = ?3, at = ?4, writer = ?5
 WHERE (store IS ?2 AND epoch IS ?5) OR ?5 = 0
 """
+CLAIM_SECONDS = 1.0
 _LATER = (("epoch", "INTEGER"), ("writer", "INTEGER"))
 """Columns that files written by earlier versions lack."""
 
@@ -71,16 +72,18 @@ class Session:
     def open(self, wait: float) -> Token | None:
         """Open or create the database; the last token committed for the id."""
         try:
-            connection = sqlite3.connect(self._path, timeout=wait, isolation_level=None)
+            # That the file is held is said soon: nothing is read meanwhile.
+            patience = min(wait, CLAIM_SECONDS)
+            connection = sqlite3.connect(self._path, timeout=patience, isolation_level=None)
             self._connection = connection
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
             self._take_over(connection)
             query = "SELECT store, seq, writer FROM edgestream_commits WHERE id = ?"
             found = connection.execute(query, [self._claim.id]).fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         except sqlite3.Error as error:
-            told = in_words(error, self._path)
-            raise (Disconnected(str(told)) if isinstance(told, Retry) else told) from error
+            raise in_words(error, self._path) from error
         self._table = Table(connection, self._name, self._mode)
         if not found or found[1] is None:
             return None

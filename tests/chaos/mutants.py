@@ -22,18 +22,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgestream.component import Token
 from edgestream.runtime.reader import Reader
 from edgestream.runtime.task import Task
 from edgestream.runtime.writer import Writer
 from edgestream.sinks.committed import Committed
 from edgestream.sinks.output import Output
-from edgestream.sinks.sqlite_session import Session
+from edgestream.sinks.sqlite_session import Claim, Session
 from edgestream.store import checkpoints
 from edgestream.store.checkpoints import Resume
 from edgestream.store.tables import Cut, JournalRow
 from edgestream.store.thread import Entry, StoreThread
 from edgestream_connectors.mqtt.source import Mqtt
-from tests.chaos import points, seam, webhook
+from tests.chaos import points, seam, webhook, zombie
 from tests.chaos.points import POINTS, Tour, tour
 from tests.chaos.worker import Settings
 
@@ -49,8 +50,48 @@ class Check:
     times: int = 2
     sink: str = "sqlite-append"
     poison: bool = False
+    also: bool = False
+    """With a second sink."""
     slow: float = 0
     """Milliseconds before each commit in the short form."""
+
+    def run(self, folder: Path, settings: Settings) -> tuple[bool, str]:
+        """Whether all is well, and what was found."""
+        chosen = [POINTS[point] for point in self.points]
+        found: Tour | webhook.Report
+        if self.sink == "file":
+            found = webhook.tour(folder, chosen, times=self.times, settings=settings, least=200)
+        else:
+            found = tour(
+                folder,
+                self.sink,
+                chosen,
+                times=self.times,
+                settings=settings,
+                poison=self.poison,
+                also=self.also,
+            )
+        return found.passed, str(found.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A worker that is frozen while another takes over; ``inside`` a transaction or not."""
+
+    inside: str = ""
+    given_up: bool = False
+    slow: float = 0
+
+    def run(self, folder: Path, settings: Settings) -> tuple[bool, str]:
+        """Whether all is well, and what was found."""
+        story = zombie.Story(
+            inside=self.inside,
+            given_up=self.given_up,
+            mutant=settings.mutant,
+            slow=settings.slow,
+        )
+        found = zombie.run(folder, "sqlite", story)
+        return found.passed, str(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +100,7 @@ class Mutant:
 
     name: str
     what: str
-    check: Check
+    check: Check | Frozen
     changes: Mapping[str, Callable[[Function], Function]]
 
     def apply(self) -> None:
@@ -224,6 +265,50 @@ def _drop_letters(checkpoint: Function) -> Function:
     return mutant
 
 
+def _ack_all_parts(durable: Function) -> Function:
+    def mutant(self: Reader, opening: int, index: int) -> None:
+        durable(self, opening, max(index, self._given))
+
+    return mutant
+
+
+def _first_of_all(save: Function) -> Function:
+    def mutant(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> Any:
+        first = max(cut.delivered.values(), default=0)
+        delivered = dict.fromkeys(cut.delivered, first)
+        return save(connection, replace(cut, delivered=delivered), tails)
+
+    return mutant
+
+
+def _slow_beside(write: Function) -> Function:
+    async def mutant(self: Writer, *given: Any) -> None:
+        if self.name == "also":
+            await asyncio.sleep(1.2)  # the next window closes meanwhile
+        await write(self, *given)
+
+    return mutant
+
+
+def _no_claim(make: Function) -> Function:
+    def mutant(self: Session, path: str, table: str, mode: Any, claim: Claim) -> None:
+        make(self, path, table, mode, replace(claim, epoch=0))
+
+    return mutant
+
+
+def _no_epoch(flush: Function) -> Function:
+    def mutant(self: Session, token: Token | None, now: int) -> None:
+        flush(self, token and replace(token, epoch=0), now)
+
+    return mutant
+
+
+def _never(_: Function) -> Function:
+    return lambda _: 0
+
+
+OWNERSHIP = "edgestream.runtime.ownership:"
 _ALL = (
     Mutant(
         "ack-at-once",
@@ -274,7 +359,10 @@ _ALL = (
         "journal-forgotten",
         "a checkpoint deletes the whole journal",
         Check(("offer.before",), 3, slow=100),
-        {f"{points.CHECKPOINTS}_forget_old": _collect_all},
+        {
+            f"{points.CHECKPOINTS}_forget_old": _collect_all,
+            f"{points.THREAD}_commit": _checkpoints_last,
+        },
     ),
     Mutant(
         "no-state",
@@ -354,6 +442,36 @@ _ALL = (
         Check(("file.replace.after",), 3, "file"),
         {f"{points.COMMITTED}write": _file_token_apart},
     ),
+    Mutant(
+        "first-part-acknowledged",
+        "everything that was read is acknowledged when the first block of it is on disk",
+        Check(("append.before", "append.after"), slow=20),
+        {f"{points.READER}durable": _ack_all_parts},
+    ),
+    Mutant(
+        "one-sink-for-all",
+        "rows leave the outbox when the first of two sinks has them",
+        Check(("offer.after",), also=True),
+        {f"{points.CHECKPOINTS}save": _first_of_all, f"{points.WRITER}_write": _slow_beside},
+    ),
+    Mutant(
+        "no-fencing",
+        "the epoch is neither claimed nor looked at",
+        Frozen(),
+        {f"{points.SQLITE}__init__": _no_claim, f"{points.SQLITE}flush": _no_epoch},
+    ),
+    Mutant(
+        "read-before-claimed",
+        "a source is opened before the sinks are claimed",
+        Frozen(zombie.INSIDE["sqlite"], given_up=True),
+        {f"{OWNERSHIP}Ownership.claimed": _nothing_later},
+    ),
+    Mutant(
+        "pause-unnoticed",
+        "a worker that wakes up goes on where it was",
+        Frozen(zombie.INSIDE["sqlite"]),
+        {f"{OWNERSHIP}Pulse.look": _never},
+    ),
 )
 MUTANTS = {mutant.name: mutant for mutant in _ALL}
 
@@ -368,26 +486,13 @@ class Result:
     found: str
 
 
-def run(check: Check, name: str, delay: float) -> Result:
+def run(check: Check | Frozen, name: str, delay: float) -> Result:
     """A check with a mutant, or with none."""
     folder = Path(tempfile.mkdtemp(prefix="edgestream-chaos-"))
-    chosen = [POINTS[point] for point in check.points]
-    settings = Settings(delay, mutant=name)
-    found: Tour | webhook.Report
-    if check.sink == "file":
-        found = webhook.tour(folder, chosen, times=check.times, settings=settings, least=200)
-    else:
-        found = tour(
-            folder,
-            check.sink,
-            chosen,
-            times=check.times,
-            settings=settings,
-            poison=check.poison,
-        )
-    if found.passed != bool(name):
+    passed, found = check.run(folder, Settings(delay, mutant=name))
+    if passed != bool(name):
         shutil.rmtree(folder)
-    return Result(name, delay, not found.passed, str(found.verdict))
+    return Result(name, delay, not passed, found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -402,7 +507,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for check in dict.fromkeys(mutant.check for mutant in chosen):
             found = run(check, "", delay)
             alarms += found.caught
-            print(f"{delay:4g} ms  unmutated {check.points}: {found.found}", flush=True)
+            print(f"{delay:4g} ms  unmutated {check}: {found.found}", flush=True)
         for mutant in chosen:
             found = run(mutant.check, mutant.name, delay)
             word = "caught" if found.caught else "MISSED"

@@ -49,16 +49,16 @@ class Point:
     sink: str = ""
     source: str = ""
 
-    def arm(self, at: int) -> None:
-        """Die at the ``at``-th passage in this process."""
+    def arm(self, at: int, number: int = signal.SIGKILL) -> None:
+        """Get this signal at the ``at``-th passage in this process."""
         passed = 0
 
         def maybe(when: str) -> None:
             nonlocal passed
             if when == self.when:
                 passed += 1
-                if passed >= at:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                if passed == at:
+                    os.kill(os.getpid(), number)
 
         def deadly(original: Callable[..., Any]) -> Callable[..., Any]:
             if inspect.iscoroutinefunction(original):
@@ -243,12 +243,14 @@ def tour(
     seed: int = 7,
     settings: Settings | None = None,
     poison: bool = False,
+    also: bool = False,
 ) -> Tour:
     """Die at every point ``times`` times, at a passage drawn from the seed, in one stream."""
     began = time.monotonic()
     rng = random.Random(seed)
     given = settings or Settings()
-    with Rig(folder, sink, checkpoint="300ms", seed=seed, settings=given, poison=poison) as rig:
+    more = {"poison": poison, "also": also}
+    with Rig(folder, sink, checkpoint="300ms", seed=seed, settings=given, **more) as rig:
         rig.begin()
         rig.worker.process.kill()
         for _ in range(times):

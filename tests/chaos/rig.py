@@ -39,20 +39,24 @@ SECOND = 1_000_000_000
 PIPELINE = """
 name: chaos
 checkpoint: {checkpoint}
-source:
-  mqtt: {{url: "{url}", topics: [sensors/+/telemetry], qos: 1, keep_alive: 5s}}
-  time: {{field: ts, unit: ms, delay: 1s, idle: 30s}}
-steps:
-  - window:
-      tumbling: {window}s
-      by: device
-      aggregate:
-        n: count()
-        mean: mean(temperature)
-        low: min(temperature)
-        high: max(temperature)
-sink:
-  {sink}
+sources:
+  source:
+    mqtt: {{url: "{url}", topics: [sensors/+/telemetry], qos: 1, keep_alive: 5s}}
+    time: {{field: ts, unit: ms, delay: 1s, idle: 30s}}
+streams:
+  steps:
+    from: source
+    steps:
+      - window:
+          tumbling: {window}s
+          by: device
+          aggregate:
+            n: count()
+            mean: mean(temperature)
+            low: min(temperature)
+            high: max(temperature)
+sinks:
+  {sinks}
 """
 LOOK = 0.1
 QUIET = (3, 10, 80)
@@ -76,6 +80,7 @@ class Rig:
         settings: Settings | None = None,
         database: Postgres | None = None,
         poison: bool = False,
+        also: bool = False,
         jitter: float = 0,
         proxied: bool = False,
         persistent: bool = False,
@@ -90,6 +95,7 @@ class Rig:
         self.restarts: list[float] = []
         self.sent = Sent()
         self._poison = poison
+        self._also = also
         self._jitter = jitter
         self._before = before
         self._kind, _, mode = sink.partition("-")
@@ -142,10 +148,17 @@ class Rig:
         assert self._database is not None
         return self._database.url()
 
-    def sink(self) -> str:
-        """The sink of the pipeline, as YAML."""
+    def sinks(self) -> str:
+        """The sinks of the pipeline, as YAML: that of its kind, and with ``also`` a file beside."""
+        also = f"\n  also: {{from: steps, {self._sqlite('also.db')}}}" if self._also else ""
+        return f"sink: {{from: steps, {self._sink()}}}{also}"
+
+    def _sqlite(self, name: str) -> str:
+        return f"sqlite: {{path: {self.folder}/{name}, table: averages, mode: {self._mode}}}"
+
+    def _sink(self) -> str:
         if self._kind == "sqlite":
-            return f"sqlite: {{path: {self.folder}/out.db, table: averages, mode: {self._mode}}}"
+            return self._sqlite("out.db")
         line = self.database_line
         url = f"postgresql://postgres@127.0.0.1:{line.port}/postgres" if line else self.database_url
         return f"postgres: {{url: '{url}', table: averages, mode: {self._mode}, timeout: 5s}}"
@@ -153,7 +166,7 @@ class Rig:
     def _worker(self, settings: Settings) -> Worker:
         path = self.folder / "chaos.yaml"
         text = PIPELINE.format(
-            url=self.broker_url, window=self.window, sink=self.sink(), checkpoint=self._checkpoint
+            url=self.broker_url, window=self.window, sinks=self.sinks(), checkpoint=self._checkpoint
         )
         path.write_text(text)
         start = [*self._before, *settings.command()]
@@ -223,7 +236,7 @@ class Rig:
             found = sqlite_table(self.folder / "out.db")
         else:
             found = postgres_table(self.database_url)
-        return [(key, window) for key, window in found if key[0] != END]
+        return without_end(found)
 
     def truth(self) -> dict[Key, Window]:
         """What the windows must be."""
@@ -242,7 +255,7 @@ class Rig:
         quiet, verdict = 0, Verdict(0, 0, 0, 0)
         while time.monotonic() < deadline:
             rows = list(self.table())
-            again = self._with_letters(judge(truth, rows))
+            again = self._with_letters(self._with_also(judge(truth, rows), truth))
             quiet = quiet + 1 if again == verdict else 0
             verdict = again
             there = any(start == newest for (_, start), _ in rows)
@@ -250,6 +263,18 @@ class Rig:
                 break
             time.sleep(LOOK)
         return verdict
+
+    def _with_also(self, verdict: Verdict, truth: dict[Key, Window]) -> Verdict:
+        """The second sink must have the same windows."""
+        if not self._also:
+            return verdict
+        beside = judge(truth, without_end(sqlite_table(self.folder / "also.db")))
+        return replace(
+            verdict,
+            lost=verdict.lost + beside.lost,
+            duplicated=verdict.duplicated + beside.duplicated,
+            wrong=verdict.wrong + beside.wrong,
+        )
 
     def _with_letters(self, verdict: Verdict) -> Verdict:
         """Every unreadable message must be a dead letter, once."""
@@ -264,6 +289,11 @@ class Rig:
     def stop(self) -> int | None:
         """Stop the worker in good order; its exit code."""
         return self.worker.process.terminate(30)
+
+
+def without_end(found: Iterable[tuple[Key, Window]]) -> list[tuple[Key, Window]]:
+    """Windows without those of the reading that ends the stream."""
+    return [(key, window) for key, window in found if key[0] != END]
 
 
 def sqlite_table(path: Path) -> Iterable[tuple[Key, Window]]:

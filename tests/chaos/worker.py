@@ -5,6 +5,7 @@ Run as ``python -m tests.chaos.worker '{"slow": 20, "die": "commit.before", "at"
 - ``slow``: milliseconds of sleep before each commit of the state file (a fast disk hides bugs)
 - ``mark``: a file that says when the first message was acknowledged, in monotonic ns
 - ``die``, ``at``: SIGKILL at the ``at``-th passage of a named point (`tests.chaos.points`)
+- ``freeze``, ``at``: SIGSTOP there
 - ``wall``: seconds by which its wall clock is wrong, in turn, each for a second
 - ``mutant``: a deliberate mistake in the code of delivery (`tests.chaos.mutants`)
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -39,6 +41,7 @@ class Settings:
     slow: float = 0
     mark: str = ""
     die: str = ""
+    freeze: str = ""
     at: int = 1
     wall: tuple[float, ...] = ()
     mutant: str = ""
@@ -110,10 +113,11 @@ def prepare(settings: Settings) -> None:
         mark_first(Path(settings.mark))
     if settings.wall:
         jump(settings.wall)
-    if settings.die:
+    if settings.die or settings.freeze:
         from tests.chaos.points import POINTS  # noqa: PLC0415
 
-        POINTS[settings.die].arm(settings.at)
+        number = signal.SIGKILL if settings.die else signal.SIGSTOP
+        POINTS[settings.die or settings.freeze].arm(settings.at, number)
 
 
 if __name__ == "__main__":

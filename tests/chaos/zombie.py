@@ -1,6 +1,10 @@
 """A worker is frozen, another goes on with a copy of its state folder, and the first wakes up.
 
     python -m tests.chaos.zombie --sink postgres --laps 10
+    python -m tests.chaos.zombie --sink sqlite --inside --laps 10
+
+With ``--inside`` it is frozen within a transaction of the sink, just before the commit: its
+successor finds the place held, and may not read before it has it.
 
 Numbered messages of QoS 1 are appended to a table (in Redis: counted in windows); at the end each
 must be there once, and every worker that was frozen must have ended with code 75.
@@ -28,6 +32,7 @@ import paho.mqtt.client as paho
 import redis
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.chaos.worker import Settings, environment
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
@@ -45,6 +50,11 @@ sink:
 """
 WINDOWS = "steps: [{window: {tumbling: 1s, aggregate: {n: count()}}}]"
 RATE = 500
+COMMITS = (5, 50)
+"""The commit in which a worker freezes itself: the first, and one whose predecessor has to end."""
+HELD = "waiting for it to"
+"""What a sink says that another process holds."""
+INSIDE = {"sqlite": "sqlite.token.before", "postgres": "postgres.commit.before"}
 Table = Callable[[], "Counts"]
 
 
@@ -64,6 +74,11 @@ class Report:
     lost: int
     duplicated: int
     codes: list[int | None]
+
+    @property
+    def passed(self) -> bool:
+        fenced = [75] * (len(self.codes) - 1) + [0]
+        return (self.lost, self.duplicated, self.codes) == (0, 0, fenced)
 
 
 class Publisher(threading.Thread):
@@ -87,25 +102,58 @@ class Publisher(threading.Thread):
         self._client.loop_stop()
 
 
-def freeze(folder: Path, sink: str, steps: str, table: Table, laps: int) -> Report:
+@dataclass(frozen=True, slots=True)
+class Story:
+    """How often, for how long, and with what mistake.
+
+    ``inside`` names a point in the middle of a transaction at which the worker freezes itself.
+    ``given_up``: the successor is killed while it waits, and the old one has to go on.
+    """
+
+    laps: int = 1
+    inside: str = ""
+    seconds: float = 0.4
+    mutant: str = ""
+    slow: float = 0
+    given_up: bool = False
+
+    def settings(self, lap: int) -> Settings:
+        """What is done to the worker of a lap."""
+        inside = self.inside if lap < self.laps else ""
+        return Settings(self.slow, mutant=self.mutant, freeze=inside, at=COMMITS[lap > 0])
+
+
+def freeze(folder: Path, sink: str, steps: str, table: Table, story: Story) -> Report:
     """In each lap freeze the worker, start the next on a copy, and wake the old one up."""
     path = folder / "zombie.yaml"
     with Mosquitto(folder / "broker") as broker:
         path.write_text(PIPELINE.format(url=broker.url, sink=sink, steps=steps))
-        workers = [_worker(folder, 0, path)]
+        workers = [_worker(folder, 0, path, story)]
         codes: list[int | None] = []
         try:
             workers[0].start()
             publisher = Publisher(broker.port)
             publisher.start()
-            for lap in range(1, laps + 1):
-                time.sleep(0.8)
+            for lap in range(1, story.laps + 1):
                 old = workers[-1]
-                _stop(old, folder / "out.db")
+                if story.inside:
+                    _wait(lambda: _stopped(old.process.pid), old)  # noqa: B023
+                else:
+                    time.sleep(0.8)
+                    _stop(old, folder / "out.db")
                 shutil.copytree(folder / f"w{lap - 1}" / "state", folder / f"w{lap}" / "state")
-                workers.append(_worker(folder, lap, path))
-                workers[-1].start()
-                time.sleep(0.4)
+                new = _worker(folder, lap, path, story)
+                workers.append(new)
+                if story.inside:
+                    new.process.start(lambda: True)
+                    _wait(lambda: HELD in new.log.read_text() or new.ready(), new)  # noqa: B023
+                else:
+                    new.start()
+                time.sleep(story.seconds)
+                if story.given_up:
+                    workers.pop().process.kill()
+                    old.process.signal(signal.SIGCONT)
+                    continue
                 old.process.signal(signal.SIGCONT)
                 codes.append(_ended(old))
             time.sleep(0.5)
@@ -123,10 +171,7 @@ def freeze(folder: Path, sink: str, steps: str, table: Table, laps: int) -> Repo
 
 
 def _stop(worker: Worker, sink: Path) -> None:
-    """Freeze a worker that is not within a transaction of SQLite, whose lock it would keep.
-
-    docs/delivery.md says what that would mean.
-    """
+    """Freeze a worker that is not within a transaction of SQLite, whose lock it would keep."""
     for _ in range(100):
         worker.process.signal(signal.SIGSTOP)
         time.sleep(0.02)  # a signal takes a moment to arrive
@@ -142,14 +187,25 @@ def _stop(worker: Worker, sink: Path) -> None:
     raise AssertionError("it was never seen outside a transaction")
 
 
-def _worker(folder: Path, lap: int, path: Path) -> Worker:
+def _wait(condition: Callable[[], bool], worker: Worker) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, worker.log.read_text()
+        time.sleep(0.02)
+
+
+def _stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
+def _worker(folder: Path, lap: int, path: Path, story: Story) -> Worker:
     home = folder / f"w{lap}"
     home.mkdir(exist_ok=True)
-    return Worker(home, path)
+    return Worker(home, path, start=story.settings(lap).command(), env=environment())
 
 
 def _ended(worker: Worker) -> int | None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 20
     while worker.process.running and time.monotonic() < deadline:
         time.sleep(0.05)
     return worker.process.returncode
@@ -194,24 +250,24 @@ def in_redis(url: str) -> Counts:
     return Counts(found, found)
 
 
-def run(folder: Path, sink: str, laps: int = 1) -> Report:
+def run(folder: Path, sink: str, story: Story) -> Report:
     """The whole story with one kind of sink."""
     if sink == "sqlite":
         path = folder / "out.db"
         text = f"sqlite: {{path: {path}, table: rows, mode: append}}"
-        return freeze(folder, text, "", lambda: in_sqlite(path), laps)
+        return freeze(folder, text, "", lambda: in_sqlite(path), story)
     if sink == "redis":
         store = Redis().start()
         try:
             text = f"redis: {{url: '{store.url}', hash: 'window:{{window_start}}'}}"
-            return freeze(folder, text, WINDOWS, lambda: in_redis(store.url), laps)
+            return freeze(folder, text, WINDOWS, lambda: in_redis(store.url), story)
         finally:
             store.remove()
     server = Postgres().start()
     try:
         url = server.url()
         text = f"postgres: {{url: '{url}', table: rows, mode: append}}"
-        return freeze(folder, text, "", lambda: in_postgres(url), laps)
+        return freeze(folder, text, "", lambda: in_postgres(url), story)
     finally:
         server.remove()
 
@@ -220,11 +276,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sink", choices=["sqlite", "postgres", "redis"], default="sqlite")
     parser.add_argument("--laps", type=int, default=3)
+    parser.add_argument("--inside", action="store_true", help="frozen before a commit")
+    parser.add_argument("--seconds", type=float, default=0.4, help="frozen beside its successor")
+    parser.add_argument("--commit-delay", type=float, default=0, help="milliseconds")
     given = parser.parse_args()
+    if given.inside and given.sink not in INSIDE:
+        parser.error(f"{given.sink} holds no lock in the middle of a commit")
+    inside = INSIDE[given.sink] if given.inside else ""
+    story = Story(given.laps, inside, given.seconds, slow=given.commit_delay)
     with tempfile.TemporaryDirectory(prefix="edgestream-zombie-") as name:
-        report = run(Path(name), given.sink, given.laps)
+        report = run(Path(name), given.sink, story)
     print(json.dumps(asdict(report), indent=2))
-    raise SystemExit(bool(report.lost or report.duplicated or set(report.codes[:-1]) != {75}))
+    raise SystemExit(not report.passed)
 
 
 if __name__ == "__main__":

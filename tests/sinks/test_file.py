@@ -19,6 +19,7 @@ from edgestream.errors import (
     EXIT_PERMISSION,
     Disconnected,
     Fatal,
+    Held,
     Rejected,
     Retry,
 )
@@ -236,7 +237,7 @@ async def test_two_writers_of_one_file_are_kept_apart(tmp_path):
     path = tmp_path / "out.ndjson"
     first, second = FileSink(path=str(path)), FileSink(path=str(path))
     await first.open(context())
-    with pytest.raises(Disconnected, match="another process"):
+    with pytest.raises(Held, match="another process"):
         await second.open(context("other"))
     await first.close()
     assert await second.open(context("other")) is None

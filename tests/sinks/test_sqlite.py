@@ -18,6 +18,7 @@ from edgestream.errors import (
     ConfigError,
     Disconnected,
     Fatal,
+    Held,
     Rejected,
     Retry,
 )
@@ -350,6 +351,20 @@ async def test_a_table_dropped_by_another_is_made_again(path):
 # What can go wrong
 
 
+async def test_a_file_that_is_held_is_told_before_anything_is_read(path):
+    older = Sqlite(path=str(path), table="t")
+    await older.open(context(epoch=1))
+    await older.write(batch([1]))
+    newer = Sqlite(path=str(path), table="t", busy_timeout="1h")
+    with pytest.raises(Held, match="locked by another process"):
+        await newer.open(context(epoch=2))
+    await older.flush(Token("kit", 1, 1))
+    assert await newer.open(context(epoch=2)) == Token("kit", 1, 1)
+    await newer.close()
+    await older.close()
+    assert [row["n"] for row in rows(path)] == [1]
+
+
 async def test_a_locked_file_is_tried_again_and_nothing_is_lost(path):
     sink = Sqlite(path=str(path), table="t", busy_timeout="1ms")
     await sink.open(context())
@@ -374,7 +389,7 @@ async def test_a_file_locked_at_the_start_is_opened_later(path):
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("CREATE TABLE x (y)")
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(Disconnected, match="locked"):
+    with pytest.raises(Held, match="locked"):
         await store(Sqlite(path=str(path), table="t", busy_timeout="1ms"), batch([1]))
     other.execute("ROLLBACK")
     other.close()
@@ -486,7 +501,7 @@ async def test_a_place_that_cannot_be_is_told(tmp_path, place, words):
         (sqlite3.SQLITE_CANTOPEN, Fatal, EXIT_PERMISSION, "write permission"),
         (sqlite3.SQLITE_IOERR_FSYNC, Fatal, EXIT_IO, "look at the disk"),
         (sqlite3.SQLITE_CORRUPT, Fatal, EXIT_IO, "damaged"),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, Retry, 1, "locked"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, Held, 1, "locked"),
         (sqlite3.SQLITE_ERROR, Fatal, EXIT_CONFIG, "boom"),
     ],
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Record: TypeAlias = tuple[Any, ...]
 Kinds: TypeAlias = tuple[Kind, ...]
 
+CLAIM_SECONDS = 1
 STAGES = 32
 """Shapes of batches for which a temporary table is kept."""
 
@@ -79,7 +80,7 @@ class Session:
                 " seq = CASE WHEN old.store = $2 THEN old.seq ELSE -1 END"
                 " WHERE old.store <> $2 OR old.epoch <= $3"
             )
-            done = await self._connection.execute(sql, ctx.id, ctx.store, ctx.epoch)
+            done = await self._patient(sql, ctx.id, ctx.store, ctx.epoch)
             if done == "INSERT 0 0":
                 raise es.Fenced(self._table.place, ctx.id)
         sql = f"SELECT store, seq, writer FROM {self._commits} WHERE id = $1"  # noqa: S608
@@ -87,6 +88,20 @@ class Session:
         if row is None or row["seq"] < 0:
             return None
         return es.Token(row["store"], row["seq"], row["writer"])
+
+    async def _patient(self, sql: str, *values: Any) -> str:
+        """Execute it, or say within a second that a frozen worker has the row locked."""
+        import asyncpg  # noqa: PLC0415 - only where a pipeline names the sink
+
+        before = await self._connection.fetchval("SHOW lock_timeout")
+        await self._connection.execute(f"SET lock_timeout = '{CLAIM_SECONDS}s'")
+        try:
+            done: str = await self._connection.execute(sql, *values)
+        except asyncpg.LockNotAvailableError as error:
+            words = "another worker is in the middle of a commit; waiting for it to end"
+            raise es.Held(f"{self._table.place}: {words}") from error
+        await self._connection.execute("SELECT set_config('lock_timeout', $1, false)", before)
+        return done
 
     async def write(self, batch: es.Batch, keys: tuple[str, ...]) -> dict[int, str]:
         """Put the rows into the open transaction; returns those that cannot be, with reasons."""

@@ -11,7 +11,7 @@ import pytest
 
 from edgestream.batch import Batch, Strings, from_rows
 from edgestream.component import Token
-from edgestream.errors import ConfigError, Disconnected, Fatal, Fenced, Rejected
+from edgestream.errors import ConfigError, Disconnected, Fatal, Fenced, Held, Rejected
 from edgestream.schema import Schema
 from edgestream.testing.connectors import batch, check_sink, context
 from edgestream_connectors.postgres import Postgres
@@ -340,6 +340,23 @@ async def test_an_older_worker_is_shut_out(database: Database) -> None:
     await new.close()
     assert caught.value.exit_code == 75
     assert len(await database.rows("SELECT * FROM readings")) == 2
+
+
+async def test_one_that_is_in_the_middle_of_its_commit_is_waited_for(database: Database) -> None:
+    new = database.sink()
+    await new.open(context("p.s", epoch=1))
+    await new.flush(Token("kit", 3, 1))
+    await new.close()
+    old = await database.connect()
+    commit = old.transaction()
+    await commit.start()
+    await old.execute("UPDATE edgestream_commits SET seq = 4")
+    with pytest.raises(Held, match="in the middle of a commit"):
+        await new.open(context("p.s", epoch=2))
+    await commit.commit()
+    await old.close()
+    assert await new.open(context("p.s", epoch=2)) == Token("kit", 4, 1)
+    await new.close()
 
 
 async def test_another_state_file_takes_over_and_knows_no_token(database: Database) -> None:
