@@ -31,6 +31,7 @@ ENGINES = {
     "python": Engine("plain", note="a loop with msgspec and dictionaries"),
     "bytewax": Engine("bytewax_fold", share=0.2),
     "streamz": Engine("streamz_frames", note="pandas, 10,000 at a time"),
+    "streamz-each": Engine("streamz_events", share=0.2, note="event by event"),
     "polars": Engine("polars_offline", note="all at once, no stream"),
     "duckdb": Engine("duckdb_offline", note="all at once, no stream"),
 }
