@@ -155,29 +155,32 @@ class Dedupe(Operator):
         """Which rows are duplicates of what was seen or of rows before them."""
         if not len(times):
             return np.zeros(0, np.bool_)
-        times = np.clip(times, _LOW, _HIGH)
+        if np.minimum.reduce(times) < _LOW or np.maximum.reduce(times) > _HIGH:
+            times = np.clip(times, _LOW, _HIGH)
         self._seen.fit(len(times), self._alive)
         at = self._seen.positions(one, two)
         values, within = self._seen.values, int(nanos(self.within))
         forgotten = values[_UNTIL][at] <= self._watermark
+        latest = np.where(forgotten, _NEVER, values[_LATEST][at])
         first = self._seen.first(at)
-        far = forgotten | _apart(times, values[_LATEST][at], within)
-        leading = np.flatnonzero(first & far)
-        self._remember(at[leading], times[leading], forgotten[leading])
-        again: Mask = ~(first & far)
+        passing = first & _apart(times, latest, within)
+        leading = passing.nonzero()[0]
+        self._remember(at[leading], np.maximum(latest[leading], times[leading]))
+        again: Mask = ~passing
+        if len(leading) == len(times) or first.all():
+            return again
         # Of the rows that follow their key's first, those still far from its latest row pass too,
         # and each of them changes what the next is compared with: one by one.
-        later = again & ~first & _apart(times, values[_LATEST][at], within)
+        later = ~first & _apart(times, values[_LATEST][at], within)
         if later.any():
             keys = np.unique(at[later])
             passed, latest = _one_by_one(values[_LATEST], within, at, times, first, keys)
             again[passed] = False
-            self._remember(keys, latest, np.zeros(len(keys), np.bool_))
+            self._remember(keys, latest)
         return again
 
-    def _remember(self, at: Positions, times: Times, forgotten: Mask) -> None:
+    def _remember(self, at: Positions, latest: Times) -> None:
         values = self._seen.values
-        latest = np.where(forgotten, times, np.maximum(values[_LATEST][at], times))
         values[_LATEST][at] = latest
         floor = max(self._watermark, _LOW)
         values[_UNTIL][at] = np.maximum(latest, floor) + int(nanos(self.within))
@@ -201,5 +204,9 @@ def _one_by_one(
 
 
 def _apart(times: Times, latest: Times, within: int) -> Mask:
-    apart: Mask = (times >= latest + within) | (times <= latest - within)
+    """Where times are not less than ``within`` apart.
+
+    A difference below −``within`` is a very large number where there is no sign.
+    """
+    apart: Mask = (times - latest + (within - 1)).view(np.uint64) >= np.uint64(2 * within - 1)
     return apart

@@ -15,6 +15,8 @@ from edgestream.operators.fingerprint import Words
 
 Positions = NDArray[np.int64]
 _FEWEST = 1024
+_FEW = 24
+"""So many keys go on one by one: another round of numpy costs more."""
 _ONE = np.uint64(1)
 
 
@@ -88,9 +90,13 @@ class Seen:
         # By the highest bits, so that keys taken out of a table are in order for any other one.
         found = (one >> np.uint64(64 - mask.bit_length())).astype(np.int64)
         left = self._settle(one, two, found, None)
-        while len(left):  # as often as the longest run of taken places: twenty or so
-            found[left] = (found[left] + 1) & mask
+        step = 0
+        while len(left) > _FEW:
+            step += 1
+            found[left] = (found[left] + step) & mask
             left = self._settle(one, two, found, left)
+        for row in left.tolist():
+            found[row] = self._seat(one.item(row), two.item(row), found.item(row), step)
         return found
 
     def has(self, one: Words, two: Words) -> NDArray[np.bool_]:
@@ -100,12 +106,14 @@ class Seen:
         at = (one >> np.uint64(64 - mask.bit_length())).astype(np.int64)
         found = np.zeros(len(one), np.bool_)
         left = np.arange(len(one))
+        step = 0
         while len(left):
+            step += 1
             here = self._one[at[left]]
             same = (here == one[left]) & (self._two[at[left]] == two[left])
             found[left[same]] = True
             left = left[(here != 0) & ~same]
-            at[left] = (at[left] + 1) & mask
+            at[left] = (at[left] + step) & mask
         return found
 
     def _settle(self, one: Words, two: Words, at: Positions, rows: Positions | None) -> Positions:
@@ -113,7 +121,7 @@ class Seen:
         if rows is not None:
             one, two, at = one[rows], two[rows], at[rows]
         here = self._one[at]
-        free = np.flatnonzero(here == 0)
+        free = (here == 0).nonzero()[0]
         if len(free):
             places = at[free]
             # Of keys that want the same place the last one gets it, in both arrays.
@@ -122,8 +130,22 @@ class Seen:
             self._first[places] = free
             self.count += int(np.count_nonzero(self._first[places] == free))
             here = self._one[at]
-        other = np.flatnonzero((here != one) | (self._two[at] != two))
+        other: Positions = ((here != one) | (self._two[at] != two)).nonzero()[0]
         return other if rows is None else rows[other]
+
+    def _seat(self, one: int, two: int, at: int, step: int) -> int:
+        """The position of one key, on from one that is another's."""
+        mask = len(self._one) - 1
+        while True:
+            step += 1
+            at = (at + step) & mask
+            here = self._one.item(at)
+            if here == one and self._two.item(at) == two:
+                return at
+            if not here:
+                self._one[at], self._two[at] = one, two
+                self.count += 1
+                return at
 
     def first(self, positions: Positions) -> NDArray[np.bool_]:
         """Whether a row is the first of the batch with its key."""
