@@ -12,9 +12,9 @@ from edgestream.codecs.cbor_form import Loader
 from edgestream.codecs.learner import Learner
 from edgestream.codecs.packages import missing
 from edgestream.codecs.senml_encode import numbered, records
-from edgestream.codecs.senml_packs import Packs
+from edgestream.codecs.senml_packs import Packs, PlainPacks
 from edgestream.codecs.senml_records import from_cbor, from_json, resolve
-from edgestream.codecs.senml_rows import KINDS, Long, Rows, Wide
+from edgestream.codecs.senml_rows import KINDS, Long, Wide
 from edgestream.component import component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Size, nbytes
@@ -65,10 +65,14 @@ class Senml(Learner):
 
     def want(self, columns: frozenset[str] | None, kinds: Mapping[str, ColumnKind]) -> None:
         """Make only ``columns`` from now on; what was learnt before is forgotten."""
-        rows: Rows = Wide(columns, kinds) if self.pivot else Long(columns)
+        size = nbytes(self.max_payload)
+        rows = Wide(columns, kinds) if self.pivot else Long(columns)
+        if self.format == "json" and isinstance(rows, Long):
+            self._engine = PlainPacks(rows, size)
+            return
         load = Loader(_DEPTH, text_keys=False).load
         raw = from_json if self.format == "json" else lambda payload: from_cbor(load(payload))
-        self._engine = Packs(rows, lambda payload: resolve(raw(payload)), nbytes(self.max_payload))
+        self._engine = Packs(rows, lambda payload: resolve(raw(payload)), size)
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One pack a row, or one of all rows; rows that SenML cannot say are rejected."""

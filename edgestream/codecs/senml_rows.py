@@ -11,6 +11,7 @@ from edgestream.batch import Array, Column, Strings
 from edgestream.codecs.columns import Kind, Learnt, Texts, fit, join, piece
 from edgestream.codecs.learning import Learning
 from edgestream.codecs.senml_records import Record
+from edgestream.codecs.senml_together import Together
 from edgestream.component import State
 from edgestream.schema import ColumnKind
 
@@ -61,29 +62,41 @@ class Long:
         self._wanted = [name for name in KINDS if wanted is None or name in wanted]
         self._texts = {name: Texts() for name in self._wanted if KINDS[name] == "string"}
         self._records: list[Record] = []
+        self._before: Together | None = None
 
     def add(self, records: Sequence[Record]) -> int:
         """The rows that a pack gives."""
         self._records += records
         return len(records)
 
+    def add_together(self, rows: Together) -> None:
+        """The rows of many packs; they come before those that are added one by one."""
+        self._before = rows
+
     def take(self) -> tuple[dict[str, Column], Array]:
         """The columns of all rows added since, and which times count from the arrival."""
+        before, self._before = self._before, None
         records, self._records = self._records, []
         columns: dict[str, Column] = {}
         for name in self._wanted:
             if name == "time":
-                columns[name] = np.array([record.time for record in records], "datetime64[us]")
+                times = np.array([record.time for record in records], np.int64)
+                whole = times if before is None else np.concatenate([before.times, times])
+                columns[name] = whole.view("datetime64[us]")
                 continue
             field = "full_name" if name == "name" else name
             values = [getattr(record, field) for record in records]
-            if name in self._texts:
-                texts = self._texts[name]
-                texts.renew()
-                columns[name] = Strings(texts.encode(values), texts.dictionary)
-            else:
-                columns[name] = np.fromiter(values, np.float64, len(values))
-        return columns, np.array([record.relative for record in records], np.bool_)
+            columns[name] = self._column(name, before, values)
+        relative = np.array([record.relative for record in records], np.bool_)
+        return columns, relative if before is None else np.concatenate([before.relative, relative])
+
+    def _column(self, name: str, before: Together | None, values: list[Any]) -> Column:
+        first = [] if before is None else before.column(name)
+        if name in self._texts:
+            texts = self._texts[name]
+            texts.renew()
+            return Strings(texts.encode([*first, *values]), texts.dictionary)
+        return np.concatenate([np.asarray(first, np.float64), np.asarray(values, np.float64)])
 
     def absent(self) -> Mapping[str, str]:
         """None: the columns are always the same."""
