@@ -3,7 +3,8 @@
     EdgestreamError
     ├── ConfigError          the pipeline cannot run as written: every problem    exit 78
     ├── StoreError           the state file cannot be used                        exit 74
-    │   └── StoreLocked      another worker holds it                              exit 75
+    │   ├── StoreLocked      another worker holds it                              exit 75
+    │   └── DamagedState     a step cannot go on from what is stored for it       exit 78
     └── ComponentError       raised by sources, codecs and sinks
         ├── Disconnected     the runtime backs off, then closes and opens the component again
         ├── Retry            the runtime backs off, then makes the same call again
@@ -85,6 +86,12 @@ class StoreLocked(StoreError):
     """Another worker holds the state file."""
 
     exit_code = EXIT_LOCKED
+
+
+class DamagedState(StoreError):
+    """What is stored for a step, a codec or a clock is nothing that it can have written."""
+
+    exit_code = EXIT_CONFIG
 
 
 class ComponentError(EdgestreamError):

@@ -2,21 +2,22 @@
 
 A step's state is called ``stream.component.k``: the k-th of its kind in its stream, so that putting
 a ``where`` before a window leaves the window its state. Rule: state of a step that is no longer
-there is refused, never dropped in silence.
+there is refused, never dropped in silence. What no step can have written is a `DamagedState`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from edgestream.component import Codec, Operator, State
-from edgestream.errors import ConfigError, Problem
+from edgestream.errors import ConfigError, DamagedState, Problem
 from edgestream.graph import Graph, Node
 from edgestream.window.fronts import Fronts
 
@@ -52,7 +53,8 @@ class Fate:
 def fates(graph: Graph, states: Mapping[str, State], accept: Collection[str] = ()) -> list[Fate]:
     """Give a new graph all saved state that fits it, and tell what became of each.
 
-    A step whose loss is in ``accept`` starts afresh where its state does not fit.
+    A step whose loss is in ``accept`` starts afresh where its state does not fit. Raises
+    `DamagedState` where another's is none at all.
     """
     nodes = _names(graph)
     found = [
@@ -62,24 +64,57 @@ def fates(graph: Graph, states: Mapping[str, State], accept: Collection[str] = (
     ]
     for name, node in nodes.items():
         if name in states:
-            problems = _give(node, states[name], graph, trial=name in accept)
+            problems = _give(name, node, states[name], graph, trial=name in accept)
             found.append(Fate(name, "lost" if problems else "kept", problems))
         elif states and node.operator.snapshot() is not None:
             found.append(Fate(name, "new"))
     return found
 
 
-def _give(node: Node, state: State, graph: Graph, *, trial: bool) -> tuple[Problem, ...]:
+def _give(name: str, node: Node, state: State, graph: Graph, *, trial: bool) -> tuple[Problem, ...]:
     """Restore a step; why it does not fit. After a ``trial`` that fails it is as it was."""
+    path = graph.spec.path(node.id)
     try:
-        state = migrated(node.operator, state)
         if trial:
-            copy.deepcopy(node.operator).restore(state)
-        node.operator.restore(state)
+            _become(name, copy.deepcopy(node.operator), state)
+        _become(name, node.operator, state)
     except ConfigError as error:
-        path = graph.spec.path(node.id)
         return tuple(Problem(p.message, (*path, *p.path), FRESH) for p in error.problems)
+    except DamagedState as error:
+        if not trial:
+            raise
+        return (Problem(str(error), path, FRESH),)
     return ()
+
+
+def _become(name: str, component: Operator | Codec, state: State) -> None:
+    """Restore; raises `ConfigError` where it is of something else, `DamagedState` where of nothing.
+
+    What it would save now must be of the same kinds: a wrong array is seen here, not a day later.
+    """
+    with believed(f"state of {name}"):
+        state = migrated(component, state)
+        component.restore(state)
+        again = component.snapshot()
+        arrays = {} if again is None else again.arrays
+        for key, array in arrays.items():
+            given = state.arrays.get(key, array)
+            if (given.dtype, given.ndim) != (array.dtype, array.ndim):
+                kinds = (
+                    f"{given.dtype} in {given.ndim}, not {array.dtype} in {array.ndim} dimensions"
+                )
+                raise DamagedState(f"the saved state of {name} cannot be: {key} is {kinds}")
+
+
+@contextlib.contextmanager
+def believed(what: str) -> Iterator[None]:
+    """Make a `DamagedState` of whatever is raised by what was not written by edgestream."""
+    try:
+        yield
+    except (ConfigError, DamagedState):
+        raise
+    except Exception as error:
+        raise DamagedState(f"the saved {what} cannot be: {error!r}") from error
 
 
 def migrated(component: Operator | Codec, state: State) -> State:
@@ -96,7 +131,8 @@ def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] =
     """Go on from a snapshot; a step without state starts afresh.
 
     Raises `ConfigError` for state that no step takes, or that does not fit the step it belongs to,
-    unless its name is in ``accept``; these are what is given back.
+    unless its name is in ``accept``; these are what is given back. Raises `DamagedState` for what
+    cannot be state of the step.
     """
     lost = [fate for fate in fates(graph, states, accept) if fate.what == "lost"]
     problems = [p for fate in lost if fate.name not in accept for p in fate.problems]
@@ -104,11 +140,11 @@ def restore(graph: Graph, states: Mapping[str, State], accept: Collection[str] =
         raise ConfigError(problems)
     for name, entry in _codecs(graph).items():
         if name in states:
-            codec = graph.entries[entry].codec
-            codec.restore(migrated(codec, states[name]))
+            _become(name, graph.entries[entry].codec, states[name])
     for name, fronts in _times(graph).items():
         if name in states:
-            fronts.load(states[name])
+            with believed(f"state of {name}"):
+                fronts.load(states[name])
     return lost
 
 

@@ -16,6 +16,7 @@ from edgestream.operators.bits import Bits, sized
 from edgestream.operators.fingerprint import Fingerprints, compare_keys
 from edgestream.operators.names import check_names, known_names
 from edgestream.schema import ColumnKind, Schema
+from edgestream.window.stored import stored
 
 SEEN = "seen"
 _VERSION = 1
@@ -139,7 +140,9 @@ class Bloom(Operator):
             raise ConfigError(Problem(message, ("capacity",), hint))
         self._period = saved.meta["period"]
         self._now, self._next = (
-            Bits(words, each, np.array(saved.arrays[name])) if name in saved.arrays else None
+            Bits(words, each, stored(saved.arrays[name], np.uint64, words))
+            if name in saved.arrays
+            else None
             for name in ("now", "next")
         )
 

@@ -17,6 +17,7 @@ from edgestream.aggregate.values import as_numbers, join, keep, kind_of, to_colu
 from edgestream.batch import MISSING, NAT, Array, Column, Dictionary, Strings
 from edgestream.schema import ColumnKind
 from edgestream.window.keys import TextKeys
+from edgestream.window.stored import stored, within
 
 Bits: TypeAlias = NDArray[np.int64]
 _EXACT = 2.0**53
@@ -82,10 +83,12 @@ class Kept:
         texts = list(self._texts.texts) if self.kind == "string" else []
         return {"kind": self.kind, "texts": texts}, self.values[:slots].copy()
 
-    def load(self, meta: Mapping[str, Any], values: Array) -> None:
+    def load(self, meta: Mapping[str, Any], values: Array, slots: int) -> None:
         """Become what gave these to `save`."""
         self.kind, self._texts = meta["kind"], TextKeys(meta["texts"])
-        self.values = np.array(values)
+        self.values = stored(values, np.int64, slots, *self.values.shape[1:])
+        if self.kind == "string":
+            within(self.values[self.values != NAT], len(self._texts))
 
     def _encode(self, column: Column) -> Bits:
         kind = self.kind

@@ -23,6 +23,7 @@ from edgestream.operators.runs import Runs
 from edgestream.schema import Schema
 from edgestream.window.index import KeyIndex
 from edgestream.window.lookup import Numbers
+from edgestream.window.stored import stored
 
 _VERSION = 1
 _LEAST = 16
@@ -192,11 +193,14 @@ class Table:
         start = len("key.")
         names = [name for name in arrays if name.startswith("key.")]
         self.index.load(saved.meta["keys"], {name[start:]: arrays[name] for name in names})
-        self.columns = {name: np.array(arrays[f"column.{name}"]) for name in self.columns}
-        for name, column in self.kept.items():
-            column.load(saved.meta["kept"][name], arrays[f"kept.{name}"])
-        self.watermark = saved.meta["watermark"]
-        self._seen = np.array(arrays["seen"])
+        size = len(self)
+        for name, blank in self._blank.items():
+            column = arrays[f"column.{name}"]
+            self.columns[name] = stored(column, blank.dtype, size, *blank.shape)
+        for name, values in self.kept.items():
+            values.load(saved.meta["kept"][name], arrays[f"kept.{name}"], size)
+        self.watermark = int(saved.meta["watermark"])
+        self._seen = stored(arrays["seen"], np.int64, size)
         left = self._seen[self._seen != _GONE]
         self._oldest = int(left.min()) if len(left) else np.iinfo(np.int64).max
 

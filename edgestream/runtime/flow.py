@@ -24,7 +24,7 @@ from edgestream.runtime.hurry import Hurry
 from edgestream.runtime.inbox import Item
 from edgestream.runtime.letters import Letters
 from edgestream.runtime.memory import Memory
-from edgestream.saved import restore
+from edgestream.saved import believed, restore
 from edgestream.store.letters import DeadLetter, readable
 
 
@@ -127,7 +127,8 @@ class Flow:
         """Know the ids of earlier checkpoints; ``anew``: the next one has to hold them again."""
         for name, entry in self.graph.entries.items():
             for kind, ids in entry.ids.items():
-                ids.load(chunks.get(f"{name}.{kind}", ()), anew=anew)
+                with believed(f"ids of {name}"):
+                    ids.load(chunks.get(f"{name}.{kind}", ()), anew=anew)
 
     def restore(
         self,
@@ -135,12 +136,14 @@ class Flow:
         watermarks: Mapping[str, list[int]],
         accept: Collection[str] = (),
     ) -> None:
-        """Go on from a checkpoint; state in ``accept`` may be lost."""
+        """Go on from a checkpoint; state in ``accept`` may be lost. Raises `DamagedState`."""
         restore(self.graph, states, accept)
         for name, saved in watermarks.items():
             if name in self.graph.entries:
-                self.graph.entries[name].watermark.restore(saved)
-        self.graph.settle()
+                with believed(f"watermark of {name}"):
+                    self.graph.entries[name].watermark.restore(saved)
+        with believed("states of the steps, taken together,"):
+            self.graph.settle()
         self.memory.weigh()
 
     def _advance(self, monotonic: int) -> Arrived:

@@ -8,11 +8,12 @@ or is at-least-once anyway. Otherwise the pipeline does not start, and says what
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from edgestream.clock import SECOND, Clock
-from edgestream.errors import EXIT_CONFIG, StoreError
+from edgestream.errors import EXIT_CONFIG, DamagedState, StoreError
 from edgestream.graph import Graph
 from edgestream.store.checkpoints import Resume
 from edgestream.store.spool import LATE
@@ -26,13 +27,38 @@ CHOICES = {
 }
 
 
+class Unfit:
+    """Checkpoints that are whole, but that no graph of this pipeline can go on from."""
+
+    def __init__(self, restore: Callable[[Resume], None]) -> None:
+        """Found out by ``restore``, which raises `DamagedState` and is without consequences."""
+        self.why: dict[int, str] = {}
+        self._restore = restore
+
+    def is_so(self, resume: Resume) -> bool:
+        """Whether a checkpoint is; then it is known."""
+        try:
+            self._restore(resume)
+        except DamagedState as error:
+            self.why[resume.generation] = str(error)
+            return True
+        return False
+
+
 async def recovered(
-    store: Store, graph: Graph, choice: Choice | None, clock: Clock, log: logging.Logger
+    store: Store,
+    graph: Graph,
+    choice: Choice | None,
+    clock: Clock,
+    log: logging.Logger,
+    unfit: Unfit,
 ) -> Resume:
     """The newest whole checkpoint, where it may be used; raises `StoreError` (78)."""
-    resume = await store.load()
+    resume = await store.load(unfit.why)
     if not resume.damaged:
         return resume
+    while resume.generation and unfit.is_so(resume):  # before anything newer is dropped
+        resume = await store.load(unfit.why)
     for what in resume.damaged:
         log.error("%s is damaged: %s", store.path, what)
     if choice in ("log-start", "now"):

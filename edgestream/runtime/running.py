@@ -17,19 +17,20 @@ from edgestream.clock import SECOND, Clock
 from edgestream.codecs.json import Json
 from edgestream.component import Component, Context
 from edgestream.delivery import agreed, durability
-from edgestream.errors import EdgestreamError
+from edgestream.errors import DamagedState, EdgestreamError
 from edgestream.graph import Graph, build
 from edgestream.operators.protocols import Refreshed
 from edgestream.runtime.change import without_loss
 from edgestream.runtime.children import Children
 from edgestream.runtime.crashes import noted
 from edgestream.runtime.ending import Grace, ended, written
+from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Inbox, Item
 from edgestream.runtime.letterbox import bounds_of
 from edgestream.runtime.news import DeadLetterNews
 from edgestream.runtime.ownership import Ownership, Pulse
 from edgestream.runtime.reader import Reader, sequence_after
-from edgestream.runtime.recovery import Choice, recovered
+from edgestream.runtime.recovery import Choice, Unfit, recovered
 from edgestream.runtime.refresh import Refresher
 from edgestream.runtime.status import PipelineState, StepStatus
 from edgestream.runtime.steady import Jumps, SteadyClock, until_set
@@ -72,8 +73,8 @@ class Running:
         self.readers: dict[str, Reader] = {}
         self.writers: dict[str, Writer] = {}
         self.task: Task | None = None
-        self._store, self._epoch = "", 0
         self._folder = folder
+        self._allowed = allowed
         self._recover = recover
         self._accept = accept
         self._clock = clock
@@ -138,12 +139,8 @@ class Running:
         return True
 
     async def _run(self, store: Store) -> None:
-        resume = await recovered(store, self.graph, self._recover, self._clock, self.log)
-        resume = await without_loss(store, resume, self.graph, self._accept, self.log)
-        self._store, self._epoch = resume.store, await store.begin()
         pulse = Pulse()
-        task = self.task = self._assemble(store, resume, pulse)
-        task.resume(resume, self._accept)
+        task, resume = await self._resumed(store, pulse)
         for name, writer in self.writers.items():
             writer.resume(
                 task.heads.get(name, 0),
@@ -179,7 +176,29 @@ class Running:
             await news.tell_of_damage()
             news.tell(last=True)
 
-    def _assemble(self, store: Store, resume: Resume, pulse: Pulse) -> Task:
+    async def _resumed(self, store: Store, pulse: Pulse) -> tuple[Task, Resume]:
+        """The task at the newest checkpoint that it can go on from."""
+
+        def restored(resume: Resume) -> None:
+            trial = Flow(build(self.spec, Json(), self._allowed))
+            trial.restore(resume.states, resume.meta.get("watermarks", {}), self._accept)
+            trial.recall(resume.ids, anew=False)
+
+        unfit = Unfit(restored)
+        while True:
+            resume = await recovered(store, self.graph, self._recover, self._clock, self.log, unfit)
+            resume = await without_loss(store, resume, self.graph, self._accept, self.log)
+            task = self.task = self._assemble(store, resume, await store.begin(), pulse)
+            try:
+                task.resume(resume, self._accept)
+            except DamagedState as error:
+                unfit.why[resume.generation] = str(error)
+                self.graph = build(self.spec, Json(), self._allowed)
+            else:
+                return task, resume
+
+    def _assemble(self, store: Store, resume: Resume, epoch: int, pulse: Pulse) -> Task:
+        known = resume.store, epoch
         durable = self.delivery != "best_effort"
         sequence = sequence_after(resume.last_seq)
         for name, entry in self.graph.entries.items():
@@ -187,13 +206,13 @@ class Running:
             clock = self._clock if entry.time is not None else SteadyClock(self._clock)
             if isinstance(clock, SteadyClock):
                 clock.not_before(resume.meta.get("watermarks", {}).get(name, [0])[0])
-            ctx, status = self._context(name, entry.component, clock)
+            ctx, status = _context(self, name, entry.component, clock, known)
             reader = Reader(name, entry.component, ctx, self._inbox, status, journal, sequence)
             if entry.component.replayable:
                 reader.position = resume.positions.get(name)
             self.readers[name] = reader
         for name, exit_ in self.graph.exits.items():
-            ctx, status = self._context(name, exit_.component, self._clock)
+            ctx, status = _context(self, name, exit_.component, self._clock, known)
             self.writers[name] = Writer(
                 name,
                 exit_.component,
@@ -212,14 +231,6 @@ class Running:
         return Task(
             self.graph, self._inbox, store, self.readers, self.writers, self._clock, durable=durable
         )
-
-    def _context(self, name: str, component: Component, clock: Clock) -> tuple[Context, StepStatus]:
-        status = StepStatus(f"{name} {component.about.name}", self.log)
-        # Best effort has no tokens, and nothing that a second worker could spoil.
-        epoch = 0 if self.delivery == "best_effort" else self._epoch
-        known = self._store, epoch
-        ctx = Context(f"{self.spec.name}.{name}", self.log, clock, status.metrics, *known)
-        return ctx, status
 
     async def _replay(self, store: Store, task: Task, news: DeadLetterNews) -> None:
         """Process again what was journalled and is in no checkpoint; best effort has nothing."""
@@ -299,6 +310,17 @@ class Running:
         if waiting:
             fate = "wait in the state file" if durable else "are lost: delivery is best_effort"
             self.log.warning("%s: its last rows %s", ", ".join(waiting), fate)
+
+
+def _context(
+    running: Running, name: str, component: Component, clock: Clock, known: tuple[str, int]
+) -> tuple[Context, StepStatus]:
+    """What a source or sink is given; ``known`` are state file and epoch."""
+    status = StepStatus(f"{name} {component.about.name}", running.log)
+    # Best effort has no tokens, and nothing that a second worker could spoil.
+    store, epoch = known[0], 0 if running.delivery == "best_effort" else known[1]
+    whole = f"{running.spec.name}.{name}"
+    return Context(whole, running.log, clock, status.metrics, store, epoch), status
 
 
 def _refreshers(graph: Graph, clock: Clock, log: logging.Logger) -> list[Refresher]:

@@ -14,6 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from edgestream.component import State
@@ -24,6 +25,7 @@ from edgestream.store.spool import LATE, Waiting, take_back, waiting_in
 from edgestream.store.tables import Cut, delivered
 
 GENERATIONS = 3
+NONE: Mapping[int, str] = MappingProxyType({})
 
 
 def save(connection: sqlite3.Connection, cut: Cut, tails: Mapping[str, int]) -> None:
@@ -150,10 +152,11 @@ class _Generation:
     ids: Mapping[str, Sequence[bytes]]
 
 
-def load(connection: sqlite3.Connection) -> Resume:
+def load(connection: sqlite3.Connection, unfit: Mapping[int, str] = NONE) -> Resume:
     """The newest whole checkpoint, with what is damaged above it; changes nothing.
 
-    Where ``damaged`` is not empty, the caller decides: `go_back`, `start_over`, or not to start.
+    Those that are ``unfit`` are passed over like damaged ones, with why. Where ``damaged`` is not
+    empty, the caller decides: `go_back`, `start_over`, or not to start.
     """
     store = connection.execute("SELECT value FROM meta WHERE name = 'id'").fetchone()[0]
     last_seq = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
@@ -164,7 +167,7 @@ def load(connection: sqlite3.Connection) -> Resume:
     ):
         heads[sink], sizes[sink] = max(top, heads.get(sink, 0)), size
     spools = waiting_in(connection)
-    found, damaged, newest = _newest_whole(connection)
+    found, damaged, newest = _newest_whole(connection, unfit)
     if found is None:
         return Resume(
             store, newest, last_seq, {}, {}, {}, heads, sizes, damaged=damaged, spools=spools
@@ -191,7 +194,7 @@ def load(connection: sqlite3.Connection) -> Resume:
 
 
 def _newest_whole(
-    connection: sqlite3.Connection,
+    connection: sqlite3.Connection, unfit: Mapping[int, str]
 ) -> tuple[_Generation | None, tuple[str, ...], int]:
     """The newest generation that is whole, why those above it are not, and the newest number."""
     damaged: list[str] = []
@@ -200,6 +203,9 @@ def _newest_whole(
     ).fetchall()
     newest = rows[0][0] if rows else 0
     for row in rows:
+        if row[0] in unfit:
+            damaged.append(f"checkpoint {row[0]}: {unfit[row[0]]}")
+            continue
         try:
             return _read(connection, row), tuple(damaged), newest
         except StoreError as error:
@@ -219,6 +225,10 @@ def _read(connection: sqlite3.Connection, row: tuple[Any, ...]) -> _Generation:
         cut = json.loads(text)
         positions, meta = dict(cut["positions"]), dict(cut["meta"])
         last = max((int(position.get("seq", 0)) for position in positions.values()), default=0)
+        for heads in meta.get("outbox", {}).values():
+            int(heads)
+        for front, value in meta.get("watermarks", {}).values():
+            int(value), None if front is None else int(front)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"it is not readable: {error}") from error
     decoded = {step: decode_state(data) for step, data in states}

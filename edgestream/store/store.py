@@ -88,9 +88,9 @@ class Store:
         """The epoch of this start, once it is on disk."""
         return await self._running.submit(checkpoints.incarnation)
 
-    async def load(self) -> Resume:
-        """What to start from."""
-        return await self._running.submit(checkpoints.load)
+    async def load(self, unfit: Mapping[int, str] = checkpoints.NONE) -> Resume:
+        """What to start from, without the checkpoints that are ``unfit``, each with why."""
+        return await self._running.submit(functools.partial(checkpoints.load, unfit=unfit))
 
     def append(self, row: JournalRow, *, awaited: bool = True) -> asyncio.Future[None]:
         """Journal a block; done when it is on disk (not ``awaited``: and `settle` was called)."""

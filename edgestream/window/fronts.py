@@ -22,6 +22,7 @@ from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import ENDED, UNKNOWN, Time, Watermark
 from edgestream.window.index import KeyIndex
 from edgestream.window.kind import Times
+from edgestream.window.stored import stored
 
 _VERSION = 1
 _DAY = 86_400_000_000_000
@@ -119,7 +120,7 @@ class Fronts(Watermark):
             return
         names = [name for name in saved.arrays if name.startswith("key.")]
         self._index.load(saved.meta["keys"], {name[4:]: saved.arrays[name] for name in names})
-        self._fronts = np.array(saved.arrays["fronts"])
+        self._fronts = stored(saved.arrays["fronts"], np.int64, len(self._index))
         self._seen = np.full(len(self._fronts), UNKNOWN)
         self._publish(0)
 

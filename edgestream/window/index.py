@@ -14,6 +14,7 @@ import numpy as np
 from edgestream.batch import Batch, Column
 from edgestream.window.keys import KeyColumn
 from edgestream.window.lookup import Lookup, Numbers
+from edgestream.window.stored import stored, within
 
 _HALF = 32
 _LOW = (1 << _HALF) - 1
@@ -102,4 +103,9 @@ class KeyIndex:
         """Become the index that gave these to `save`."""
         for at, column in enumerate(self._columns):
             column.load(meta[at], arrays[f"key.{at}"])
-        self._pairs = [Lookup(arrays[f"pair.{at}"]) for at in range(len(self._pairs))]
+        before = len(self._columns[0]) if self._columns else 0
+        for at, column in enumerate(self._columns[1:]):
+            values = stored(arrays[f"pair.{at}"], np.int64, None)
+            within(values >> _HALF, before)
+            within(values & _LOW, len(column))
+            self._pairs[at], before = Lookup(values), len(values)

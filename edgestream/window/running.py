@@ -21,6 +21,7 @@ from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows
 from edgestream.window.known import Known
 from edgestream.window.lookup import Numbers
 from edgestream.window.remembered import Remembered
+from edgestream.window.stored import within
 from edgestream.window.waiting import Waiting
 
 START, END = "window_start", "window_end"
@@ -133,7 +134,10 @@ class Running:
         state = Cells(self._aggregates)
         state.load(meta["state"], part("cell", arrays))
         self._kind.watermark = meta["watermark"]
-        cells = self._settle(state, part("kind", arrays))
+        kind = part("kind", arrays)
+        if "slots" in kind:
+            within(kind["slots"], len(self._keys))
+        cells = self._settle(state, kind)
         if "early.touched" in arrays:
             self._early.load(part("early", arrays), cells, len(self._pool))
         self._waiting.load(meta["held"], part("held", arrays))

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgestream.batch import Array, Batch, Column, Dictionary, Strings
+from edgestream.batch import Array, Batch, Column, Strings
+from edgestream.window.stored import stored, stored_texts
 
 FAR = np.iinfo(np.int64).max
 _Part: TypeAlias = tuple[Column | None, ...]
@@ -95,11 +96,14 @@ class Waiting:
         """Hold what gave these to `save`."""
         for at, about in enumerate(meta):
             columns: dict[str, Column] = {}
+            times = stored(arrays[f"{at}"], np.int64, None)
             for name in about["columns"]:
-                array = np.array(arrays[f"{at}.{name}"])
-                texts = about["texts"].get(name)
-                columns[name] = array if texts is None else Strings(array, Dictionary(texts))
-            times = np.array(arrays[f"{at}"])
+                array, texts = arrays[f"{at}.{name}"], about["texts"].get(name)
+                columns[name] = (
+                    stored(array, array.dtype, len(times))
+                    if texts is None
+                    else stored_texts(array, texts, len(times))
+                )
             self.add(Batch(columns, times), int(times.min()))
 
     def _joined(self, segment: Sequence[tuple[_Part, Array]]) -> Batch:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,18 @@ import pytest
 
 from edgestream import Sqlite, count
 from edgestream.clock import SystemClock
-from edgestream.component import Operator, Sink
+from edgestream.component import Operator, Sink, State
 from edgestream.errors import StoreError
 from edgestream.eventid import EventId
 from edgestream.eventtime import Time
 from edgestream.operators.window import Window
+from edgestream.packing import decode_state, encode_state
 from edgestream.runtime.recovery import Choice
 from edgestream.runtime.running import Running
 from edgestream.spec import PipelineSpec, SinkSpec, SourceSpec, StreamSpec
+from edgestream.store import checkpoints
+from edgestream.store.store import Store
+from edgestream.store.tables import Cut
 from tests.runtime.parts import Feed, Memory, MemoryUpsert, Table, Wire
 from tests.runtime.test_running import message, until
 
@@ -182,3 +188,97 @@ async def test_a_choice_is_without_effect_where_nothing_is_damaged(tmp_path: Pat
     wire.blocks, wire.next = [[message("a", 11)]], 0
     await run(made, tmp_path, lambda running: bool(windows(tmp_path / "o.db")), "now")
     assert windows(tmp_path / "o.db") == [("1970-01-01T00:00:00Z", 3)]
+
+
+def impossible(folder: Path, generations: int, spoil: Callable[[State], State]) -> None:
+    """Store state that nobody can have written, with the right checksums, in the newest ones."""
+    with contextlib.closing(sqlite3.connect(folder / "test.db")) as db:
+        epochs = db.execute("SELECT epoch, cut FROM checkpoints ORDER BY epoch DESC").fetchall()
+        for epoch, text in epochs[:generations]:
+            query = "SELECT step, data FROM states WHERE epoch = ?"
+            states = dict(db.execute(query, (epoch,)))
+            states["steps.window.0"] = encode_state(spoil(decode_state(states["steps.window.0"])))
+            step = "UPDATE states SET data = ? WHERE epoch = ? AND step = 'steps.window.0'"
+            db.execute(step, (states["steps.window.0"], epoch))
+            crc = checkpoints.checksum(text, states.items())
+            db.execute("UPDATE checkpoints SET crc = ? WHERE epoch = ?", (crc, epoch))
+        db.commit()
+
+
+SPOILT: dict[str, Callable[[State], State]] = {
+    "no arrays": lambda state: replace(state, arrays={}),
+    "no meta": lambda state: replace(state, meta={"of": state.meta["of"]}),
+    "another type": lambda state: replace(
+        state, arrays={name: array.astype("f4") for name, array in state.arrays.items()}
+    ),
+    "another shape": lambda state: replace(
+        state, arrays={name: array.reshape(-1, 1, 1) for name, array in state.arrays.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+async def test_state_that_cannot_be_is_passed_over_for_an_older_one(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire()
+    made = spec(wire, Sqlite(str(tmp_path / "o.db"), "t"), window())
+    await fed(made, wire, tmp_path, 1, 2, 3, 11, 12)
+    impossible(tmp_path, 2, SPOILT[how])
+    wire.blocks, wire.next = [[message("a", 13)], [message("a", 21)]], 0
+    await run(made, tmp_path, lambda running: len(windows(tmp_path / "o.db")) == 2)
+    assert windows(tmp_path / "o.db") == [
+        ("1970-01-01T00:00:00Z", 3),
+        ("1970-01-01T00:00:10Z", 3),
+    ]
+    assert caplog.text.count("the saved state of steps.window.0 cannot be") == 2
+
+
+async def test_where_no_state_can_be_the_choices_are_given_and_nothing_is_dropped(
+    tmp_path: Path,
+) -> None:
+    wire = Wire()
+    made = spec(wire, Sqlite(str(tmp_path / "o.db"), "t"), window())
+    await fed(made, wire, tmp_path, 1, 2, 3)
+    impossible(tmp_path, 3, SPOILT["no arrays"])
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no checkpoint in it is whole") as caught:
+            await run(made, tmp_path, lambda running: False)
+        assert caught.value.exit_code == 78
+        with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as db:
+            assert db.execute("SELECT count(*) FROM checkpoints").fetchone() == (3,)
+    wire.blocks, wire.next = [[message("a", 11)]], 0
+    await run(made, tmp_path, lambda running: bool(windows(tmp_path / "o.db")), "log-start")
+    assert windows(tmp_path / "o.db") == [("1970-01-01T00:00:00Z", 3)]
+
+
+async def test_of_state_that_cannot_be_one_step_may_be_given_up(tmp_path: Path) -> None:
+    wire = Wire()
+    made = spec(wire, Sqlite(str(tmp_path / "o.db"), "t"), window())
+    await fed(made, wire, tmp_path, 1, 2, 3)
+    impossible(tmp_path, 3, SPOILT["no arrays"])
+    wire.blocks, wire.next = [[message("a", 4)], [message("a", 11)]], 0
+    running = Running(made, tmp_path, SystemClock(), accept=["steps.window.0"])
+    task = asyncio.create_task(running.run(grace=1))
+    await until(lambda: task.done() or bool(windows(tmp_path / "o.db")))
+    running.stop()
+    await task
+    assert windows(tmp_path / "o.db") == [("1970-01-01T00:00:00Z", 1)]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [{"watermarks": {"source": [1]}}, {"watermarks": {"source": "x"}}, {"outbox": {"s": []}}],
+)
+async def test_a_cut_that_cannot_be_is_passed_over(tmp_path: Path, meta: dict[str, Any]) -> None:
+    store = await Store.open(tmp_path, "test")
+    await store.save(Cut(1, 0, {"source": {"seq": 1}}, {}, {}))
+    await store.save(Cut(2, 0, {"source": {"seq": 2}}, {}, {}))
+    text = json.dumps({"positions": {}, "meta": meta})
+    with contextlib.closing(sqlite3.connect(tmp_path / "test.db")) as db:
+        values = (text, checkpoints.checksum(text, ()))
+        db.execute("UPDATE checkpoints SET cut = ?, crc = ? WHERE epoch = 2", values)
+        db.commit()
+    resume = await store.load()
+    await store.close()
+    assert (resume.generation, len(resume.damaged)) == (1, 1)

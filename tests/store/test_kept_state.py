@@ -2,16 +2,18 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from edgestream import Generate, Json, Stdout, pipeline
 from edgestream._version import __version__
 from edgestream.component import Operator, State, component
 from edgestream.docs.pages import own
-from edgestream.errors import ConfigError
+from edgestream.errors import ConfigError, DamagedState
 from edgestream.graph import build
 from edgestream.packing import decode_state
 from edgestream.registry import installed
@@ -34,6 +36,45 @@ def test_the_state_of_every_version_goes_on(path: Path) -> None:
     if path.stem not in SAME_AFRESH:
         fresh = graph(kept["pipeline"])
         assert text(push(fresh, 100, 60)) != kept["rows"], "the state makes the difference"
+
+
+def spoilt(array: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The same array as nobody can have written it."""
+    wrong = {
+        "of another type": array.astype("f4" if array.dtype != np.float32 else "i8"),
+        "of more dimensions": array.reshape(*array.shape, 1),
+        "without dimensions": np.array(0, array.dtype),
+        "shorter": array[:-1],
+    }
+    if array.dtype == np.int64:
+        wrong["far too large"] = np.full_like(array, 1 << 30)
+    return {how: each for how, each in wrong.items() if each.shape != array.shape or len(array)}
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_arrays_that_cannot_be_are_refused_or_do_no_harm(path: Path) -> None:
+    kept = json.loads(path.read_text())
+    states = {name: decode_state(base64.b64decode(d)) for name, d in kept["states"].items()}
+    refused = 0
+    for name, state in states.items():
+        cases = [
+            {**state.arrays, key: wrong}
+            for key, array in state.arrays.items()
+            for wrong in spoilt(array).values()
+            if not key.startswith("cell.")
+        ]
+        cases += [{k: v for k, v in state.arrays.items() if k != key} for key in state.arrays]
+        for arrays in cases:
+            made = graph(kept["pipeline"])
+            try:
+                restore(made, {**states, name: replace(state, arrays=arrays)})
+            except (ConfigError, DamagedState):
+                refused += 1
+                continue
+            push(made, 100, 10)
+            snapshot(made)
+    assert DamagedState("").exit_code == 78
+    assert refused or not any(state.arrays for state in states.values())
 
 
 def test_this_version_is_kept_and_every_operator_with_state_is_in_it() -> None:
