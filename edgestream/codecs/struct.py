@@ -78,10 +78,10 @@ class Struct(Codec):
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """Payloads to columns; one of another length is rejected."""
-        size = self._made().dtype.itemsize
-        # Counting in a list of lengths is the fastest way to know that all are alike.
-        if self.rows == "one" and list(map(len, payloads)).count(size) == len(payloads):
-            return self._columns(b"".join(payloads), None, {}, len(payloads))
+        made = self._made()
+        size = made.dtype.itemsize
+        if self.rows == "one" and (records := made.rows.read(payloads)) is not None:
+            return self._columns(records, None, {})
         rejected = {
             index: reason
             for index, payload in enumerate(payloads)
@@ -90,7 +90,7 @@ class Struct(Codec):
         good = [index for index in range(len(payloads)) if index not in rejected]
         whole = b"".join([payloads[index] for index in good])
         origin = places(good, [len(payloads[index]) // size for index in good])
-        return self._columns(whole, origin, rejected, len(origin))
+        return self._columns(np.frombuffer(whole, made.dtype), origin, rejected)
 
     def _wrong(self, length: int, size: int) -> str:
         """What is wrong with a length, if anything."""
@@ -103,13 +103,9 @@ class Struct(Codec):
         return ""
 
     def _columns(
-        self,
-        whole: bytes,
-        origin: NDArray[np.int64] | None,
-        rejected: Mapping[int, str],
-        rows: int,
+        self, records: Array, origin: NDArray[np.int64] | None, rejected: Mapping[int, str]
     ) -> Decoded:
-        records = np.frombuffer(whole, self._made().dtype)
+        rows = len(records)
         columns: dict[str, Column] = {}
         reasons: dict[int, str] = {}
         for cell in self._made().cells:

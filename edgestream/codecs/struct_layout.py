@@ -13,6 +13,7 @@ import numpy as np
 from edgestream.batch import Array
 from edgestream.codecs.columns import Texts
 from edgestream.codecs.struct_fields import NUMBERS, Bits, Cell, Number, Text
+from edgestream.codecs.struct_rows import Rows
 from edgestream.config.fields import option
 from edgestream.errors import ConfigError, Problem
 
@@ -49,6 +50,7 @@ class Layout:
 
     dtype: np.dtype[np.void]
     cells: tuple[Cell, ...]
+    rows: Rows
 
     @property
     def texts(self) -> list[Texts]:
@@ -83,7 +85,7 @@ def layout(fields: Mapping[str, Field | str], order: Order) -> Layout:
     record = np.dtype([(f"f{number}", text) for number, text in enumerate(formats)])
     if record.itemsize > LARGEST:
         raise ConfigError(Problem(f"a row has more than {LARGEST} bytes", ("fields",)))
-    return Layout(record, tuple(cells))
+    return Layout(record, tuple(cells), Rows(record))
 
 
 def _add(name: str, key: str, field: Field, order: Order, cells: list[Cell]) -> str:
