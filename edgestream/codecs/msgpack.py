@@ -80,4 +80,4 @@ class Msgpack(Learner):
             return [write({})] * len(batch)
         if self.arrays:
             return list(map(write, zip(*lists.values(), strict=True)))
-        return list(map(write, map(row_maker(list(lists)), *lists.values())))
+        return list(map(write, map(row_maker(tuple(lists)), *lists.values())))

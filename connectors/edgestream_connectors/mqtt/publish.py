@@ -8,6 +8,7 @@ packets (`walk`) serves whoever needs all their parts.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -209,7 +210,15 @@ def check_topic(topic: bytes) -> str:
 
 def encode(topic: bytes, payload: bytes, packet_id: int, *, retain: bool, v5: bool) -> bytes:
     """A PUBLISH packet of QoS 1, or of QoS 0 where ``packet_id`` is 0."""
-    ident = struct.pack(">H", packet_id) if packet_id else b""
     head = (QOS_1 if packet_id else QOS_0) | retain
+    middle = packet_id.to_bytes(2, "big") if packet_id else b""
+    if v5:
+        middle += b"\0"  # no properties
+    return b"".join((_before(head, topic, len(middle) + len(payload)), middle, payload))
+
+
+@functools.lru_cache(maxsize=4096)
+def _before(head: int, topic: bytes, rest: int) -> bytes:
+    """A packet up to the end of its topic, ``rest`` bytes before its own end."""
     size = struct.pack(">H", len(topic))
-    return wire.packet(head, b"".join((size, topic, ident, b"\0" if v5 else b"", payload)))
+    return b"".join((bytes((head,)), wire.varint(len(size) + len(topic) + rest), size, topic))

@@ -129,8 +129,9 @@ class MqttSink(Sink):
         topics, refused = Template.of(self.topic).topics(batch)
         payloads = self._json.encode(batch)
         limit = client.connack.limit("maximum_packet_size", MAX_LENGTH)
-        for row, (topic, payload) in enumerate(zip(topics, payloads, strict=True)):
-            if len(topic) + len(payload) + _OVERHEAD > limit:
+        longest = max(map(len, topics), default=0) + max(map(len, payloads), default=0)
+        for row in range(len(batch)) if longest + _OVERHEAD > limit else ():
+            if len(topics[row]) + len(payloads[row]) + _OVERHEAD > limit:
                 refused[row] = f"its message is larger than the broker takes ({limit} bytes)"
         rows = [row for row in range(len(batch)) if row not in refused]
         await self._publish(client, rows, topics, payloads)
