@@ -1,8 +1,8 @@
 """``edgestream dlq``: look at the dead letters of a pipeline, send them again, or drop them.
 
-The state file has one connection, and while a worker runs it is the worker's: SQLite before 3.51.3
-can damage a file in WAL mode that two connections write. So these commands take the same lock as a
-worker, and refuse while one runs.
+Looking goes beside a worker, by a connection that cannot write. What writes takes the same lock as
+a worker, and is refused while one runs: SQLite before 3.51.3 can damage a file in WAL mode that two
+connections write.
 """
 
 from __future__ import annotations
@@ -25,7 +25,17 @@ from edgestream.config.values import nanos
 from edgestream.errors import EXIT_BUG, EXIT_OK, StoreLocked, printable
 from edgestream.runtime.resending import send_again
 from edgestream.spec import PipelineSpec
-from edgestream.store.letters import STAGES, DeadLetter, Held, Wanted, readable, row_of
+from edgestream.store.letters import (
+    STAGES,
+    DeadLetter,
+    Held,
+    Wanted,
+    find,
+    held_in,
+    readable,
+    row_of,
+)
+from edgestream.store.opening import looking
 from edgestream.store.store import Store
 
 T = TypeVar("T")
@@ -48,7 +58,7 @@ _HINTS: Mapping[str, str] = {
 def command() -> None:
     """Dead letters: payloads and rows that could not be processed.
 
-    Works while no worker runs the pipeline.
+    ls and show work beside a worker; replay and drop while none runs the pipeline.
 
     Example:  edgestream dlq ls pipelines/weather.yaml
     """
@@ -101,7 +111,7 @@ def list_(path: Path, limit: int, output: str, **given: Any) -> None:
     Example:  edgestream dlq ls weather.yaml --stage decode --newer-than 1d
     """
     spec, folder, wanted = _chosen(path, **given)
-    letters, held = _with(folder, spec, lambda store: _look(store, wanted))
+    letters, held = _seen(folder, spec, wanted)
     shown = letters[-limit:]
     if output == "json":
         click.echo(json.dumps([as_json(letter) for letter in shown], indent=2))
@@ -124,7 +134,7 @@ def show(path: Path, number: int, output: str, **given: Any) -> None:
     Example:  edgestream dlq show weather.yaml 17
     """
     spec, folder, wanted = _chosen(path, ids=(number,), **given)
-    letters, _ = _with(folder, spec, lambda store: _look(store, wanted))
+    letters, _ = _seen(folder, spec, wanted)
     if not letters:
         words = f"there is no dead letter {number}; see: edgestream dlq ls {path}"
         raise click.ClickException(words)
@@ -178,7 +188,7 @@ def drop(path: Path, yes: bool, **given: Any) -> None:
     Example:  edgestream dlq drop weather.yaml --older-than 30d --yes
     """
     spec, folder, wanted = _chosen(path, **given)
-    letters, _ = _with(folder, spec, lambda store: _look(store, wanted))
+    letters = _with(folder, spec, lambda store: store.dead_letters(wanted))
     if not letters:
         click.echo("0 dropped")
         return
@@ -277,17 +287,25 @@ def _path_of(folder: Path, spec: PipelineSpec) -> Path:
     return folder / f"{spec.name}.db"
 
 
-async def _look(store: Store, wanted: Wanted) -> tuple[list[DeadLetter], Held]:
-    return await store.dead_letters(wanted), await store.held()
+def _existing(folder: Path, spec: PipelineSpec) -> Path:
+    path = _path_of(folder, spec)
+    if not path.exists():
+        raise click.ClickException(
+            f"there is no state file {path}: the pipeline has not run here, or with another "
+            "--state-dir"
+        )
+    return path
+
+
+def _seen(folder: Path, spec: PipelineSpec, wanted: Wanted) -> tuple[list[DeadLetter], Held]:
+    """The letters, and how many there are in all; a worker may run."""
+    with looking(_existing(folder, spec)) as connection:
+        return find(connection, wanted), held_in(connection)
 
 
 def _with(folder: Path, spec: PipelineSpec, work: Callable[[Store], Awaitable[T]]) -> T:
     """What ``work`` gives on the state file; raises `StoreLocked` while a worker runs."""
-    if not _path_of(folder, spec).exists():
-        raise click.ClickException(
-            f"there is no state file {_path_of(folder, spec)}: the pipeline has not run here, or "
-            "with another --state-dir"
-        )
+    _existing(folder, spec)
 
     async def run() -> T:
         async with _open(folder, spec) as store:
@@ -310,6 +328,7 @@ async def _told(work: Awaitable[T], spec: PipelineSpec) -> T:
         return await work
     except StoreLocked as error:
         raise StoreLocked(
-            f"a worker runs {spec.name}, and its state file is the worker's alone; stop the worker "
-            f"first, and start it again afterwards ({error})"
+            f"a worker runs {spec.name}, and only it may write to its state file; stop the worker "
+            "first, and start it again afterwards (dlq ls and dlq show work beside it; letters are "
+            f"mostly sent again after the file was corrected, which needs a restart): {error}"
         ) from error

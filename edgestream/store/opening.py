@@ -7,11 +7,12 @@ brought to the present one in one transaction; one of a newer format is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, EXIT_PERMISSION, StoreError
@@ -106,6 +107,27 @@ def reader(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     connection.text_factory = _text
     return connection
+
+
+@contextlib.contextmanager
+def looking(path: Path) -> Iterator[sqlite3.Connection]:
+    """A `reader` of a file in the present format; raises `StoreError` for whatever is wrong."""
+    connection = reader(path)
+    try:
+        version = _version(connection, path)
+        if version != FORMAT:
+            refused = StoreError(
+                f"{path} has format {version}; start the worker once to bring it up"
+            )
+            refused.exit_code = EXIT_CONFIG
+            raise refused
+        yield connection
+    except sqlite3.Error as error:
+        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise damaged(path, error) from error
+        raise StoreError(f"cannot read {path}: {error}") from error
+    finally:
+        connection.close()
 
 
 def close(connection: sqlite3.Connection) -> None:

@@ -10,7 +10,9 @@ import pytest
 from edgestream.cli.load import load_spec
 from edgestream.clock import SystemClock
 from edgestream.runtime.running import Running
+from edgestream.store.letters import Bounds, DeadLetter
 from edgestream.store.lock import Lock
+from edgestream.store.store import Store
 from tests.cli.run import Cli
 
 STRICT = """
@@ -152,7 +154,38 @@ def test_letters_are_dropped_after_a_question(
     assert cli("dlq", "drop", weather, "--yes").out == "0 dropped\n"
 
 
-@pytest.mark.parametrize("what", ["ls", "replay", "drop"])
+async def test_looking_goes_beside_a_worker(cli: Cli, weather: Path) -> None:
+    store = await Store.open(weather.parent / "state", "weather")
+    new = DeadLetter(9, "source", "decode", "{}", "while it runs", b"x")
+    for _ in range(2):
+        await store.bury([new], Bounds())
+        found = await asyncio.to_thread(listed, cli, weather, "--reason", "while it runs")
+        shown = await asyncio.to_thread(cli, "dlq", "show", weather, found[-1]["id"])
+        assert (shown.code, "while it runs" in shown.out) == (0, True)
+    assert len(found) == 2, "what is committed is seen, and looking stops no commit"
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("2", "has format 2; start the worker once"), ("9", "has format 9"), ("", "is damaged")],
+)
+def test_a_file_that_cannot_be_looked_at_is_said(
+    cli: Cli, weather: Path, change: str, said: str
+) -> None:
+    path = weather.parent / "state" / "weather.db"
+    if change:
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE meta SET value = ? WHERE name = 'format'", (change,))
+        db.close()
+    else:
+        path.write_bytes(b"not a database, certainly not one " * 300)
+    ran = cli("dlq", "ls", weather)
+    assert ran.code == 78
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("what", ["replay", "drop"])
 def test_while_a_worker_runs_it_is_refused_with_75(cli: Cli, weather: Path, what: str) -> None:
     lock = Lock(weather.parent / "state" / "weather.lock")
     try:
