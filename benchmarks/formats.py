@@ -16,6 +16,7 @@ import cbor2
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.data import Data
 from edgestream.batch import Dictionary, Strings
@@ -151,13 +152,23 @@ def _columnar(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return msgspec.json.encode({name: [row[name] for row in rows] for name in rows[0]})
 
 
-def _arrow(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _arrow(rows: Sequence[Mapping[str, Any]], *, words: Sequence[str] = ()) -> bytes:
+    """A stream with a dictionary of ``words``, or of those devices that are in it."""
     table = pa.table({name: [row[name] for row in rows] for name in _WANTED})
-    table = table.set_column(0, "device", table["device"].dictionary_encode())
+    device = table["device"].combine_chunks()
+    if words:
+        places = pc.index_in(device, value_set=pa.array(words))
+        device = pa.DictionaryArray.from_arrays(places, pa.array(words))
+    table = table.set_column(0, "device", device if words else device.dictionary_encode())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
+
+
+def _arrow_alike(data: Data) -> list[list[bytes]]:
+    words = sorted({row["device"] for row in _dicts(data)})
+    return _frames(functools.partial(_arrow, words=words), data)
 
 
 def _bare_rows(rows: Sequence[Any], dictionary: Dictionary) -> Columns:
@@ -243,6 +254,7 @@ FORMATS: Mapping[str, Format] = {
     "msgpack": Format(Msgpack, functools.partial(_each, msgspec.msgpack.encode), _bare_msgpack),
     "cbor": Format(Cbor, functools.partial(_each, cbor2.dumps), _bare_cbor),
     "columnar": Format(Columnar, functools.partial(_frames, _columnar), _bare_columnar),
-    "arrow": Format(Arrow, functools.partial(_frames, _arrow), _bare_arrow),
+    "arrow": Format(Arrow, _arrow_alike, _bare_arrow),
+    "arrow, new words": Format(Arrow, functools.partial(_frames, _arrow), _bare_arrow),
     "senml": Format(Senml, _packs, _bare_senml, ("name", "time", "value")),
 }
