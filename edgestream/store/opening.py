@@ -24,6 +24,8 @@ FORMAT = 3
 CHECK_SECONDS = 2.0
 """A check that takes longer is broken off: what it has not seen is found when it is read."""
 _STEPS = 10_000
+POWER, PROCESS = "power", "process"
+"""With what the log of a file was written: each commit on the disk, or with the system."""
 _PRAGMAS = (
     "PRAGMA page_size=1024",
     "PRAGMA auto_vacuum=NONE",
@@ -42,23 +44,24 @@ def connect(path: Path, *, power_safe: bool = True) -> sqlite3.Connection:
 
     ``power_safe``: a commit waits until it is on the disk. Without, the operating system has it: a
     power cut takes back the last ones, whole and from the end, and damages nothing (SQLite, "WAL
-    mode with synchronous=NORMAL").
+    mode with synchronous=NORMAL"). The file knows which of the two its log was written with.
     """
     _make(path)
     _forget_cached(path)
-    if power_safe:
-        _look_at_log(path)
+    _look(path, power_safe=power_safe)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.text_factory = _text
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _bring_up(connection, path)
+        # On the disk before a commit that is not: after a power cut it says what to expect.
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('clean', '0'), ('durability', ?)",
+            (POWER if power_safe else PROCESS,),
+        )
         if not power_safe:
             connection.execute("PRAGMA synchronous=NORMAL")
-        _bring_up(connection, path)
-        if _meta(connection, "clean") != "1":
-            check(connection, path)
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '0')")
     except BaseException:
         connection.close()
         raise
@@ -70,21 +73,25 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _look_at_log(path: Path) -> None:
-    """Refuse a log that is damaged in its middle; raises `StoreError`.
+def _look(path: Path, *, power_safe: bool) -> None:
+    """Refuse what is no state file, of another format or damaged; raises `StoreError`.
 
-    The connection is one that cannot write: closing another would empty the log.
+    The connection is one that cannot write: closing another would put what it could read of the log
+    into the file, and empty it.
     """
-    if not Path(f"{path}-wal").exists():
-        return
-    probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    probe = reader(path)
     try:
         probe.execute("PRAGMA schema_version").fetchone()
         behind = commits_behind(path)
+        _version(probe, path)
+        # A log that was not synced commit by commit may have holes after a power cut.
+        synced = _meta(probe, "durability") or (POWER if power_safe else PROCESS)
+        if behind > 1 and synced == POWER:
+            raise damaged(path, f"its log: {behind} transactions stand behind the damage")
+        if _meta(probe, "clean") != "1":
+            check(probe, path)
     finally:
         probe.close()
-    if behind > 1:
-        raise damaged(path, f"its log: {behind} transactions stand behind the damage")
 
 
 def _forget_cached(path: Path) -> None:
