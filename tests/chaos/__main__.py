@@ -61,6 +61,7 @@ PARTS = (
     Part("webhook-points", "webhook", ("--points",), (("--times", 20), ("--parts", 4))),
     Part("mutants", "mutants"),
     Part("power", "power", ("--mutants",), (("--histories", 100_000),)),
+    Part("files", "files", ("--mutants",), (("--histories", 100_000), ("--damages", 5_000))),
     Part("rot", "rot", (), (("--calls", 400), ("--damages", 5_000))),
     Part("faults", "faults"),
     Part("lora", "lora", (), (("--packets", 5_000),)),

@@ -54,13 +54,17 @@ class Check:
     """With a second sink."""
     slow: float = 0
     """Milliseconds before each commit in the short form."""
+    at: int = 0
+    """The passage to die at, with files; 0 is drawn."""
 
     def run(self, folder: Path, settings: Settings) -> tuple[bool, str]:
         """Whether all is well, and what was found."""
         chosen = [POINTS[point] for point in self.points]
         found: Tour | webhook.Report
         if self.sink == "file":
-            found = webhook.tour(folder, chosen, times=self.times, settings=settings, least=200)
+            found = webhook.tour(
+                folder, chosen, times=self.times, settings=settings, least=100, at=self.at
+            )
         else:
             found = tour(
                 folder,
@@ -102,6 +106,8 @@ class Mutant:
     what: str
     check: Check | Frozen
     changes: Mapping[str, Callable[[Function], Function]]
+    long: bool = False
+    """Whether it is made in the long form alone."""
 
     def apply(self) -> None:
         """Make the mistake in this process."""
@@ -417,12 +423,14 @@ _ALL = (
         "a request is answered when its rows are handed to the journal",
         Check(("append.before",), 3, "file", slow=20),
         {f"{points.READER}_append": _ack_at_once},
+        long=True,
     ),
     Mutant(
         "no-keys",
         "the keys of requests are not looked at",
         Check(("answer.before",), 1, "file"),
         {"edgestream_connectors.http.server:_ids": _nothing},
+        long=True,
     ),
     Mutant(
         "file-not-cut",
@@ -439,7 +447,7 @@ _ALL = (
     Mutant(
         "file-token-apart",
         "the token is written before the size of the file that it belongs to",
-        Check(("file.replace.after",), 3, "file"),
+        Check(("file.replace.after",), 1, "file", at=1),
         {f"{points.COMMITTED}write": _file_token_apart},
     ),
     Mutant(

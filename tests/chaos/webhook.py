@@ -133,8 +133,8 @@ class Webhook:
             assert self.worker.process.running, self.log()
             time.sleep(0.02)
         self.posts.finish()
-        code = self.worker.process.terminate(30)
-        assert code == 0, f"exit code {code}: {self.log()}"
+        while self._left_waiting():
+            self.worker.start(lambda: accepts(self.port))
         found = judge(self.folder / TABLE, self.files(), self.posts.acknowledged)
         kept = Counter(self.letters + letters(self.state))
         spoilt = sum(map(poisoned, self.posts.acknowledged))
@@ -144,6 +144,13 @@ class Webhook:
             lost=found.lost + max(0, spoilt - len(kept)),
             duplicated=found.duplicated + kept.total() - len(kept),
         )
+
+    def _left_waiting(self) -> bool:
+        """Stop in good order; whether rows of a sink that was just coming back still wait."""
+        so_far = self.worker.log.stat().st_size
+        code = self.worker.process.terminate(30)
+        assert code == 0, f"exit code {code}: {self.log()}"
+        return b"wait in the state file" in self.worker.log.read_bytes()[so_far:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +205,9 @@ def tour(
     seed: int = 7,
     settings: Settings | None = None,
     least: int = LEAST,
+    at: int = 0,
 ) -> Report:
-    """Die at every point ``times`` times, at a passage drawn from the seed, in one stream."""
+    """Die at every point ``times`` times, at a passage that is given or drawn, in one stream."""
     rng = random.Random(seed)
     given = settings or Settings()
     with Webhook(folder, format, settings=given, least=least) as rig:
@@ -207,7 +215,8 @@ def tour(
         rig.worker.process.kill()
         for _ in range(times):
             for point in chosen:
-                die_at(rig, point, rng.randint(1, 4) if point.reached == "often" else 1, given)
+                drawn = rng.randint(1, 4) if point.reached == "often" else 1
+                die_at(rig, point, at or drawn, given)
         rig.start(given)
         return report(rig, times * len(chosen))
 
