@@ -40,6 +40,8 @@ from tests.chaos.worker import Settings
 
 Function = Callable[..., Any]
 DELAYS = (0.0, 20.0, 200.0)
+READ = 0.035
+"""Seconds from a commit to the middle of the next, where reading lingers for 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Check:
     poison: bool = False
     also: bool = False
     """With a second sink."""
+    latest: int = 4
+    """The last passage of a point at which to die."""
     slow: float = 0
     """Milliseconds before each commit in the short form."""
     at: int = 0
@@ -74,6 +78,7 @@ class Check:
                 settings=settings,
                 poison=self.poison,
                 also=self.also,
+                latest=self.latest,
             )
         return found.passed, str(found.verdict)
 
@@ -273,7 +278,8 @@ def _drop_letters(checkpoint: Function) -> Function:
 
 def _ack_all_parts(durable: Function) -> Function:
     def mutant(self: Reader, opening: int, index: int) -> None:
-        durable(self, opening, max(index, self._given))
+        loop = asyncio.get_running_loop()
+        loop.call_later(READ, lambda: durable(self, opening, max(index, self._given)))
 
     return mutant
 
@@ -290,7 +296,7 @@ def _first_of_all(save: Function) -> Function:
 def _slow_beside(write: Function) -> Function:
     async def mutant(self: Writer, *given: Any) -> None:
         if self.name == "also":
-            await asyncio.sleep(1.2)  # the next window closes meanwhile
+            await asyncio.sleep(2.5)  # the next windows close meanwhile
         await write(self, *given)
 
     return mutant
@@ -310,6 +316,14 @@ def _no_epoch(flush: Function) -> Function:
     return mutant
 
 
+def _seldom(open_: Function) -> Function:
+    def mutant(self: Session, wait: float) -> Any:
+        time.sleep(3)  # the older one is quicker
+        return open_(self, wait)
+
+    return mutant
+
+
 def _never(_: Function) -> Function:
     return lambda _: 0
 
@@ -325,7 +339,7 @@ _ALL = (
     Mutant(
         "ack-one-more",
         "one read more than is on disk is acknowledged",
-        Check(("append.before", "append.after"), slow=20),
+        Check(("append.before", "append.after"), latest=30, slow=20),
         {f"{points.MQTT}commit": _ack_one_more},
     ),
     Mutant(
@@ -453,13 +467,13 @@ _ALL = (
     Mutant(
         "first-part-acknowledged",
         "everything that was read is acknowledged when the first block of it is on disk",
-        Check(("append.before", "append.after"), slow=20),
+        Check(("append.before", "append.after"), latest=30, slow=20),
         {f"{points.READER}durable": _ack_all_parts},
     ),
     Mutant(
         "one-sink-for-all",
         "rows leave the outbox when the first of two sinks has them",
-        Check(("offer.after",), also=True),
+        Check(("offer.after",), also=True, latest=8),
         {f"{points.CHECKPOINTS}save": _first_of_all, f"{points.WRITER}_write": _slow_beside},
     ),
     Mutant(
@@ -478,7 +492,7 @@ _ALL = (
         "pause-unnoticed",
         "a worker that wakes up goes on where it was",
         Frozen(zombie.INSIDE["sqlite"]),
-        {f"{OWNERSHIP}Pulse.look": _never},
+        {f"{OWNERSHIP}Pulse.look": _never, f"{points.SQLITE}open": _seldom},
     ),
 )
 MUTANTS = {mutant.name: mutant for mutant in _ALL}

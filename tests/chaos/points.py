@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import os
 import random
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ class Point:
             if when == self.when:
                 passed += 1
                 if passed == at:
-                    os.kill(os.getpid(), number)
+                    # To this thread: another would be stopped a little later.
+                    signal.pthread_kill(threading.get_ident(), number)
 
         def deadly(original: Callable[..., Any]) -> Callable[..., Any]:
             if inspect.iscoroutinefunction(original):
@@ -244,8 +245,9 @@ def tour(
     settings: Settings | None = None,
     poison: bool = False,
     also: bool = False,
+    latest: int = 4,
 ) -> Tour:
-    """Die at every point ``times`` times, at a passage drawn from the seed, in one stream."""
+    """Die at every point ``times`` times, at a passage up to ``latest`` drawn from the seed."""
     began = time.monotonic()
     rng = random.Random(seed)
     given = settings or Settings()
@@ -255,7 +257,7 @@ def tour(
         rig.worker.process.kill()
         for _ in range(times):
             for point in points:
-                at = rng.randint(1, 4) if point.reached == "often" else 1
+                at = rng.randint(1, latest) if point.reached == "often" else 1
                 die_at(rig, point, at, given)
         rig.start(given)
         verdict = rig.verdict()

@@ -214,7 +214,7 @@ def _ended(worker: Worker) -> int | None:
 def _settled(table: Table, sent: int) -> Counts:
     """What is in the sink once nothing moves."""
     found, quiet, deadline = table(), 0, time.monotonic() + 60
-    while quiet < (4 if found.different >= sent else 20) and time.monotonic() < deadline:
+    while quiet < (4 if found.different >= sent else 40) and time.monotonic() < deadline:
         time.sleep(0.25)
         before, found = found, table()
         quiet = quiet + 1 if found == before else 0
