@@ -178,8 +178,9 @@ class TextKeys:
         return remap
 
     def _learn(self, source: Dictionary, remap: Numbers, codes: NDArray[np.int32]) -> None:
-        used, came = np.unique(codes, return_index=True)
-        fresh = used[np.argsort(came)]
+        marks = np.arange(len(codes))
+        remap[codes[::-1]] = marks[::-1]  # of rows with one code the mark of the first stays
+        fresh = codes[remap[codes] == marks]
         if fresh.min() == MISSING:
             at = int(np.flatnonzero(fresh == MISSING)[0])
             self._learn_texts(source, remap, fresh[:at])
@@ -190,7 +191,8 @@ class TextKeys:
         self._learn_texts(source, remap, fresh)
 
     def _learn_texts(self, source: Dictionary, remap: Numbers, codes: NDArray[np.int32]) -> None:
-        texts = [source.values[code] for code in codes.tolist()]
+        values = source.values
+        texts = [values[code] for code in codes.tolist()]
         known = len(self._dictionary)
         if not known:
             self._source = source
