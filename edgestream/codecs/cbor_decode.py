@@ -44,6 +44,10 @@ class CborReading(Reading):
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """The columns of the good payloads, and why the others are rejected."""
+        columns = self.layout.columns
+        for name, known in list(self._known.items()):
+            if known.dictionary is not columns[name].texts.dictionary:  # it was forgotten
+                del self._known[name]
         if len(payloads) < FEW:
             return super().decode(payloads)
         found, rest = self._follow(payloads)
@@ -55,9 +59,8 @@ class CborReading(Reading):
         rejected = {int(rest[row]): why for row, why in decoded.rejected.items()}
         places = np.concatenate([*(one.rows for one in found), good])
         order = np.argsort(places) if len(found) > 1 or len(good) else None
-        columns = self._joined(found, decoded, order)
         kept = np.sort(places) if rejected else None
-        return Decoded(columns, len(places), kept, rejected)
+        return Decoded(self._joined(found, decoded, order), len(places), kept, rejected)
 
     def _read(self, chunk: Sequence[bytes], start: int, rejected: dict[int, str]) -> list[Any]:
         """The good rows of a chunk that no shape read."""

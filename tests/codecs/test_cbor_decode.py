@@ -236,6 +236,10 @@ def test_texts_that_were_forgotten_are_read_again(monkeypatch):
     assert codec.state_bytes() > 0
     codec.shrink()
     assert codec.state_bytes() == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(cbor_decode, "FEW", 10)
+        codec.decode([])
+    assert codec._engine._known == {}
     decoded = codec.decode(block[2:])
     assert decoded.columns["d"].to_list() == ["c", "a"]
     assert len(decoded.columns["d"].dictionary) == 2
