@@ -8,6 +8,7 @@ package inside a zip file.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,14 +50,14 @@ def entry_points(prefix: str) -> list[EntryPoint]:
 def _folders(folder: Path) -> Iterator[tuple[str, str]]:
     """The distributions in a folder, each with the text of its entry points."""
     try:
-        listed = sorted(folder.iterdir())
+        with os.scandir(folder) as listed:
+            names = sorted(entry.name for entry in listed if entry.name.endswith(FOLDERS))
     except PermissionError:
         return  # nothing can be imported from there either
-    for inside in listed:
-        if inside.name.endswith(FOLDERS):
-            written = inside / "entry_points.txt"
-            distribution = inside.name.rpartition(".")[0].partition("-")[0]
-            yield distribution, written.read_text("utf-8") if written.is_file() else ""
+    for name in names:
+        written = folder / name / "entry_points.txt"
+        distribution = name.rpartition(".")[0].partition("-")[0]
+        yield distribution, written.read_text("utf-8") if written.is_file() else ""
 
 
 def _packed(file: Path) -> Iterator[tuple[str, str]]:

@@ -140,7 +140,7 @@ def _tell_before_commit(commit: Function) -> Function:
         futures = [future for _, future, awaited in group if not awaited]
         self._done.append((futures, [None] * len(futures)))
         self._tell(self.settle)
-        time.sleep(0.01)
+        time.sleep(0.1)
         commit(self, connection, group)
 
     return mutant
@@ -215,9 +215,9 @@ def _no_state(restore: Function) -> Function:
 
 
 def _no_outbox(load: Function) -> Function:
-    def mutant(connection: sqlite3.Connection) -> Resume:
+    def mutant(connection: sqlite3.Connection, **given: Any) -> Resume:
         connection.execute("DELETE FROM outbox")
-        found: Resume = load(connection)
+        found: Resume = load(connection, **given)
         return found
 
     return mutant
@@ -333,7 +333,7 @@ _ALL = (
     Mutant(
         "ack-at-once",
         "a message is acknowledged when it is handed to the journal, not when it is on disk",
-        Check(("append.before", "append.after"), slow=20),
+        Check(("append.before", "ack.after"), slow=100),
         {f"{points.READER}_append": _ack_at_once},
     ),
     Mutant(
@@ -345,7 +345,7 @@ _ALL = (
     Mutant(
         "told-before-commit",
         "the store says that rows are on disk before it commits",
-        Check(("append.before", "append.after")),
+        Check(("append.before", "ack.after")),
         {f"{points.THREAD}_commit": _tell_before_commit},
     ),
     Mutant(

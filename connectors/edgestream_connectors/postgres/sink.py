@@ -9,12 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import edgestream as es
 from edgestream_connectors.postgres.columns import quote, usable
 from edgestream_connectors.postgres.errors import answering, explained
-from edgestream_connectors.postgres.look import look
 from edgestream_connectors.postgres.session import Session
 from edgestream_connectors.postgres.table import Table
-
-SECONDS = 10.0
-"""How long it may take to connect."""
 
 
 @es.component(
@@ -109,12 +105,11 @@ class Postgres(es.Sink):
         self._step = ctx.id
         password = self.password.reveal() if isinstance(self.password, es.Secret) else None
         with explained(self._place()):
-            await look(self.url, SECONDS)
             with answering(self._place()):
                 connection = await asyncpg.connect(
                     self.url,
                     password=password,
-                    timeout=SECONDS,
+                    timeout=10,
                     command_timeout=es.nanos(self.timeout).seconds,
                     server_settings={
                         "application_name": f"edgestream {ctx.id}"[:63],
