@@ -24,14 +24,18 @@ class Engine:
     module: str
     share: float = 1.0
     note: str = ""
+    python: str = "python"
+    """Which of the interpreters that `build` makes; none is this one."""
 
 
 ENGINES = {
-    OURS: Engine("ours"),
-    "python": Engine("plain", note="a loop with msgspec and dictionaries"),
+    OURS: Engine("ours", python=""),
+    # the loop in Python needs no more than the project itself has
+    "python": Engine("plain", note="a loop with msgspec and dictionaries", python=""),
     "bytewax": Engine("bytewax_fold", share=0.2),
     "streamz": Engine("streamz_frames", note="pandas, 10,000 at a time"),
     "streamz-each": Engine("streamz_events", share=0.2, note="event by event"),
+    "pyflink": Engine("pyflink_sql", note="SQL in its JVM, warm", python="pyflink"),
     "polars": Engine("polars_offline", note="all at once, no stream"),
     "duckdb": Engine("duckdb_offline", note="all at once, no stream"),
 }
@@ -58,9 +62,7 @@ class Bench:
         if count < len(self._data):
             note = f"the first {count:,} only" + (f"; {note}" if note else "")
         try:
-            # the loop in Python needs no more than the project itself has
-            local = name in (OURS, "python")
-            python = sys.executable if local else str(build.build("python"))
+            python = str(build.build(engine.python)) if engine.python else sys.executable
             used = self._child(python, engine.module, count)
         except (build.Missing, RuntimeError) as why:
             return Run(name, self._variant, note=note, failed=str(why))

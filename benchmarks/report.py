@@ -67,7 +67,7 @@ def save(folder: Path, cases: Mapping[str, Case], results: Results, load: float)
             "telegraf": versions.TELEGRAF,
             "bento": versions.BENTO,
             "node-red": versions.NODE_RED,
-            "python": list(versions.PYTHON),
+            "python": [*versions.PYTHON, *versions.PYFLINK],
         },
         "cases": {
             name: {

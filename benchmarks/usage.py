@@ -31,9 +31,14 @@ def usage(pid: int) -> Usage:
 def _tree(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in _read(task).split()]
+        found += children(parent)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in _read(task).split()]
 
 
 def _one(pid: int) -> Usage:

@@ -46,12 +46,17 @@ def python() -> Path:
     return folder() / "python" / "bin" / "python"
 
 
+def pyflink() -> Path:
+    """The interpreter that has PyFlink."""
+    return folder() / "pyflink" / "bin" / "python"
+
+
 def build(name: str) -> Path:
     """Get a peer unless it is there already; its program."""
     place, make = BUILDS[name]
     target = place()
     # what was installed is written beside it, so that a change of versions installs anew
-    if target.exists() and (name != "python" or _installed() == versions.PYTHON):
+    if target.exists() and (name not in _PACKAGES or _installed(name) == _PACKAGES[name]):
         return target
     folder().mkdir(parents=True, exist_ok=True)
     make()
@@ -60,8 +65,8 @@ def build(name: str) -> Path:
     return target
 
 
-def _installed() -> tuple[str, ...]:
-    marker = folder() / "python" / "installed.txt"
+def _installed(name: str) -> tuple[str, ...]:
+    marker = folder() / name / "installed.txt"
     return tuple(marker.read_text().split()) if marker.exists() else ()
 
 
@@ -100,22 +105,36 @@ def _node_red() -> None:
     _keep(fresh, place)
 
 
+def _pyflink() -> None:
+    _tool("java", "Java 17")
+    _environment("pyflink", "installing PyFlink, 840 MB (minutes)")
+
+
 def _python() -> None:
-    place = folder() / "python"
+    _environment("python", "installing the Python peers (a minute)")
+
+
+def _environment(name: str, what: str) -> None:
+    place = folder() / name
     shutil.rmtree(place, ignore_errors=True)
     # not moved afterwards: an environment holds its own path
     _run([sys.executable, "-m", "venv", str(place)], f"making {place}")
-    command = [str(python()), "-m", "pip", "install", "--quiet", *versions.PYTHON]
+    packages = _PACKAGES[name]
     try:
-        _run(command, "installing the Python peers (a minute)")
+        _run([str(place / "bin" / "python"), "-m", "pip", "install", "-q", *packages], what)
     except Missing:
         shutil.rmtree(place)
         raise
-    (place / "installed.txt").write_text("\n".join(versions.PYTHON) + "\n")
+    (place / "installed.txt").write_text("\n".join(packages) + "\n")
 
 
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "python": versions.PYTHON,
+    "pyflink": versions.PYFLINK,
+}
 BUILDS: Mapping[str, tuple[Callable[[], Path], Callable[[], None]]] = {
     "python": (python, _python),
+    "pyflink": (pyflink, _pyflink),
     "node-red": (node_red, _node_red),
     "telegraf": (telegraf, _telegraf),
     "bento": (bento, _bento),

@@ -16,6 +16,9 @@ PYTHON = (
     "msgspec==0.22.0",
 )
 
+#: PyFlink in one of its own: it wants an old numpy.
+PYFLINK = ("apache-flink==2.3.0",)
+
 #: Telegraf with what the cases use and nothing else.
 TELEGRAF_TAGS = (
     "custom",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.answers import Windows, Work
+from benchmarks.usage import children, usage
 
 #: device, start in ms, count, sum, sum of squares, least, greatest
 Row = tuple[str, int, int, float, float, float, float]
@@ -23,19 +25,21 @@ Row = tuple[str, int, int, float, float, float, float]
 Engine = Callable[[Sequence[bytes], Work], Callable[[], Windows]]
 
 
-def main(engine: Engine) -> None:
-    """Run the engine over the job named on the command line."""
+def main(engine: Engine, prepare: Callable[[Sequence[bytes], Work], None] | None = None) -> None:
+    """Run the engine over the job named on the command line; ``prepare`` is not timed."""
     job = json.loads(Path(sys.argv[1]).read_text())
     work = Work(**job["work"])
     with Path(job["data"]).open("rb") as file:
         payloads = [line for line, _ in zip(file, range(job["count"]), strict=False)]
     payloads = [payload.rstrip(b"\n") for payload in payloads]
+    if prepare is not None:
+        prepare(payloads, work)
     before = _memory("VmRSS")
     # forget the peak of reading the data
     Path("/proc/self/clear_refs").write_text("5")
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu()
     found = engine(payloads, work)
-    used = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+    used = {"cpu": _cpu() - cpu, "wall": time.perf_counter() - wall}
     used |= {"before": before, "peak": _memory("VmHWM")}
     found().save(Path(job["answers"]))
     print(json.dumps(used))
@@ -66,6 +70,11 @@ def _stddev(n: int, total: float, squares: float) -> float:
     if n < 2:
         return math.nan
     return math.sqrt(max(0.0, (squares - total * total / n) / (n - 1)))
+
+
+def _cpu() -> float:
+    """Seconds of this process, and of those it has started."""
+    return time.process_time() + sum(usage(child).cpu for child in children(os.getpid()))
 
 
 def _memory(name: str) -> float:
