@@ -152,6 +152,7 @@ def _measure(plan: Plan, engine: Engine, job: Job, process: Process) -> dict[str
         "µs/message": (after.cpu - before.cpu) * 1e6 / plan.count,
         "peak MiB": max(peaks),
         "B written/message": (after.written - before.written) / plan.count,
+        "B written/payload byte": (after.written - before.written) / sum(map(len, data.payloads())),
     }
     if reading:
         figures["messages/s"] = plan.count / reading[0]

@@ -18,6 +18,7 @@ _WINDOW = ("peak MiB", "B written/message", "lost", "wrong", "windows")
 _FILTER = ("peak MiB", "lost", "wrong")
 _TIMES = ("p99 ms", "max ms", "µs/message", "lost", "wrong", "publisher late p99 ms")
 _RATES = (100, 1_000, 10_000)
+_WRITING = (100, 1_000, 5_000, 20_000)
 _SECONDS = 20
 
 
@@ -33,6 +34,14 @@ def _latencies(plan: Plan, able: Sequence[str], asked: Asked) -> Iterator[Run]:
         at = replace(plan, count=rate * seconds, rate=rate, variant=f"{rate:,}/s")
         peers = asked.choose(able, _SLOW)
         yield from paired(peers, asked.repetitions, functools.partial(live.run, at))
+
+
+def _written(plan: Plan, able: Sequence[str], asked: Asked) -> Iterator[Run]:
+    del able  # what the others write, they do not make durable
+    seconds = 5 if asked.quick else _SECONDS
+    for rate in _WRITING:
+        at = replace(plan, count=rate * seconds, rate=rate, variant=f"{rate:,}/s")
+        yield from paired([], asked.repetitions, functools.partial(live.run, at))
 
 
 def _durabilities(plan: Plan, able: Sequence[str], asked: Asked) -> Iterator[Run]:
@@ -71,6 +80,14 @@ CASES = [
         ("messages/s", *_WINDOW),
         (),
         functools.partial(_durabilities, Plan("window", 300_000), ()),
+    ),
+    Case(
+        "written",
+        "MQTT QoS 1 → tumbling 10 s → SQLite, journalled: what a flash disk has to bear",
+        "B written/payload byte",
+        ("B written/message", "µs/message", "lost", "wrong"),
+        (),
+        functools.partial(_written, Plan("window", 0, qos=1, durable=True), ()),
     ),
     _filters("filter", "200,000 at once, QoS 0", Plan("filter", 200_000)),
     _filters("filter-paced", "10,000/s, QoS 0", Plan("filter", 200_000, rate=10_000)),

@@ -25,7 +25,7 @@ from edgestream.store.store import Store
 from edgestream.store.tables import JournalRow
 
 HURRY = LIMIT // 16
-"""Bytes not yet durable from which the loop is woken as soon as they are."""
+"""Bytes not yet durable from which a commit gathers no more, and wakes the loop."""
 STEADY = 5 * SECOND
 """A connection that held so long was a good one. One that is cut at once, again and again (two
 clients with one name), is tried less and less often, although every opening succeeds."""

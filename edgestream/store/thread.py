@@ -1,11 +1,12 @@
 """The one thread that owns the one SQLite connection of a state file.
 
 Rule: whatever is asked while a commit is in flight goes into the next commit, all of it at once
-(group commit). Work nobody waits for is told of when the loop next asks (`settle`): waking the
-loop for every commit costs as much as a commit. A failed commit fails everything in it, and the
-thread takes no more work: after a failed fsync nothing on disk may be trusted until it is read
-again. A full disk is no failure: the commit, of which nothing is left, is tried again, first with
-the room of the ballast and then until there is space.
+(group commit). Work nobody waits for begins no commit of its own within `GATHER` of the last one:
+a commit writes whole blocks of the disk, however little is in it. It is told of when the loop next
+asks (`settle`): waking the loop for every commit costs as much as a commit. A failed commit fails
+everything in it, and the thread takes no more work: after a failed fsync nothing on disk may be
+trusted until it is read again. A full disk is no failure: the commit, of which nothing is left, is
+tried again, first with the room of the ballast and then until there is space.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,12 @@ from edgestream.errors import StoreError
 from edgestream.store.opening import close, connect, damaged
 from edgestream.store.room import PAUSE, Room, full_disk
 from edgestream.store.space import is_full
+
+GATHER = 0.2
+"""Seconds between commits that nobody waits for."""
+QUIET = 0.08
+"""Seconds without anything new, longer than a read lingers, after which a commit is made and told
+of all the same: a sender may have sent all that it may before the first is acknowledged."""
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -60,7 +68,8 @@ class StoreThread:
     ) -> asyncio.Future[T]:
         """Run ``work`` in the next commit; the future is done when it is on disk.
 
-        Where it is not ``awaited``, the future is done at the next `submit` or `settle` after that.
+        Where it is not ``awaited``, others may join that commit for `GATHER`, and the future is
+        done at the next `submit` or `settle` after it.
         """
         self.settle()
         future: asyncio.Future[T] = self._loop.create_future()
@@ -97,15 +106,34 @@ class StoreThread:
         self.room.keep_ballast()
         self._tell(_set_results, [self._opened], [None])
         open_for_work = True
+        last = time.monotonic() - GATHER
         while open_for_work:
-            group = [self._next()]
-            while not self._queue.empty():
-                group.append(self._queue.get())
+            group, quiet = self._gather(last + GATHER)
             open_for_work = None not in group
             self._commit(connection, [entry for entry in group if entry is not None])
+            last = time.monotonic()
+            if quiet:
+                self._tell(self.settle)
             if self.room.full:
                 self.room.look()
         self._close(connection)
+
+    def _gather(self, until: float) -> tuple[list[Entry | None], bool]:
+        """What goes into the next commit, and whether it is made because nothing more came.
+
+        Only what nobody waits for lets others join it ``until`` then.
+        """
+        group = [self._next()]
+        while True:
+            while not self._queue.empty():
+                group.append(self._queue.get())
+            left = until - time.monotonic()
+            if left <= 0 or any(entry is None or entry[2] for entry in group):
+                return group, False
+            try:
+                group.append(self._queue.get(timeout=min(left, QUIET)))
+            except queue.Empty:
+                return group, True
 
     def _next(self) -> Entry | None:
         """The next thing to do; while the disk is full, look now and then whether it still is."""

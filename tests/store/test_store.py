@@ -15,7 +15,7 @@ import pytest
 from edgestream.batch import from_rows
 from edgestream.component import State
 from edgestream.errors import StoreLocked
-from edgestream.store import tail
+from edgestream.store import tail, thread
 from edgestream.store.letters import DeadLetter
 from edgestream.store.lock import Lock
 from edgestream.store.store import Store, state_dir
@@ -70,6 +70,39 @@ async def test_what_is_asked_while_a_commit_is_in_flight_goes_into_the_next(
     await asyncio.gather(*(store.append(row(seq)) for seq in range(1, 101)))
     assert len(await store.blocks(0)) == 100
     assert len(groups) <= 4
+
+
+async def test_what_nobody_waits_for_waits_for_others_to_share_its_commit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    commit = StoreThread._commit
+
+    def counted(self: StoreThread, connection: sqlite3.Connection, group: list[Any]) -> None:
+        groups.append(len(group))
+        commit(self, connection, group)
+
+    monkeypatch.setattr(StoreThread, "_commit", counted)
+    monkeypatch.setattr(thread, "GATHER", 60.0)
+    monkeypatch.setattr(thread, "QUIET", 60.0)
+    await store.load()
+    for seq in range(1, 21):
+        store.append(row(seq), awaited=False)
+        await asyncio.sleep(0.005)
+    assert groups == [1], "only what was awaited"
+    assert len(await store.blocks(0)) == 20
+    assert groups == [1, 21], "whoever waits takes along what came before"
+
+
+async def test_when_nothing_more_comes_a_commit_is_made_and_told_of(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread, "GATHER", 60.0)
+    monkeypatch.setattr(thread, "QUIET", 0.01)
+    await store.load()
+    async with asyncio.timeout(30):  # a sender may wait for just this acknowledgement
+        await store.append(row(1), awaited=False)
+    assert len(await store.blocks(0)) == 1
 
 
 async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:
