@@ -267,9 +267,10 @@ class Task:
         if self._flight is not None and self._flight.done():
             self._flight.result()
             self._flight = None
-        if self._flight is not None or not self._changed:
-            return
         waited = self._clock.monotonic() - self._last_cut
+        old = any(writer.overdue(waited) for writer in self._writers.values())
+        if self._flight is not None or not (self._changed or old):
+            return
         urgent = (
             any(self._writers[sink].prompt for sink in self._outgoing)
             or self._outgoing_bytes > ENOUGH_BYTES
@@ -333,6 +334,8 @@ class Task:
         self.checkpoints += 1
         if cut.dead_letters or cut.replayed:
             await self.letters.look()
+        for sink, left in waiting.items():
+            self._writers[sink].note(left)
         for sink, seq, batch in cut.outbox:
             self._writers[sink].offer(seq, batch)
         for sink, seq, batch in cut.spooled:

@@ -20,6 +20,7 @@ from edgestream.clock import SECOND
 from edgestream.component import Context, Sink, Token
 from edgestream.config.values import nanos
 from edgestream.errors import EXIT_CONFIG, Disconnected, Fatal, Held, Retry
+from edgestream.runtime.ageing import overdue, too_old
 from edgestream.runtime.backoff import Backoff
 from edgestream.runtime.breaker import Breaker
 from edgestream.runtime.drops import Drops
@@ -68,8 +69,7 @@ class Writer:
         self.tap = Tap()
         self.budget = budget_of(spec.spool)
         self.refuse: Refuse | None = None
-        limit = min(LIVE_BYTES, self.budget.max_bytes)
-        self.lanes = Lanes(spec.order, limit)
+        self.lanes = Lanes(spec.order, min(LIVE_BYTES, self.budget.max_bytes))
         self.replayed = 0
         self.drops = Drops(ctx, spec.spool, status)
         self._spec = spec
@@ -174,8 +174,7 @@ class Writer:
             return self.undelivered > min(LIVE_BYTES, self.budget.max_bytes)
         waiting = self.lanes.waiting
         limit = SLACK if waiting.short else self.budget.max_bytes
-        age = 0 if waiting.oldest is None else self._ctx.clock.wall() - waiting.oldest
-        return waiting.size > limit or 0 < self.budget.max_age < age
+        return waiting.size > limit or too_old(waiting, self.budget, self._ctx.clock.wall())
 
     async def room(self) -> None:
         """Wait until the sink may be less `full`, or for `LOOK`."""
@@ -184,6 +183,10 @@ class Writer:
             await asyncio.wait_for(self._room.wait(), LOOK)
         if self.lanes.waiting.short:
             self.note(await self._store.forward(self.name, 0, self.budget))
+
+    def overdue(self, waited: int) -> bool:
+        """Whether a cut is due to drop rows that are too old, ``waited`` after the last one."""
+        return self._spooled and overdue(self.lanes.waiting, self.budget, self._ctx.clock, waited)
 
     def release(self) -> None:
         """Hold nobody back any more: the pipeline is stopping."""

@@ -289,14 +289,15 @@ class Spool:
 def waiting_in(connection: sqlite3.Connection) -> dict[str, Waiting]:
     """What waits for each sink in a file that has just been opened."""
     ends = {
-        sink: (head, top)
-        for sink, head, top in connection.execute(
-            "SELECT sink, max(seq), max(top) FROM spool GROUP BY sink"
+        sink: (head, top, oldest if oldest >= SANE else None)
+        for sink, head, top, oldest in connection.execute(
+            "SELECT sink, max(seq), max(top), min(at) FROM spool GROUP BY sink"
         )
     }
     return {
-        sink: Waiting(size, None, dropped, False, *ends.get(sink, (0, None)))
+        sink: Waiting(size, oldest, dropped, False, head, top)
         for sink, size, dropped in connection.execute("SELECT sink, size, dropped FROM spools")
+        for head, top, oldest in [ends.get(sink, (0, None, None))]
     }
 
 

@@ -317,6 +317,29 @@ async def test_pause_stops_reading_at_the_budget_and_drops_nothing(tmp_path: Pat
     assert numbers(table) == list(range(n + 50))
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_rows_that_get_too_old_go_although_nothing_comes(
+    tmp_path: Path, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is read meanwhile; ``again``: not even since the start."""
+    monkeypatch.setattr(store_spool, "PAGE_BATCHES", 1)  # the first may have been offered: it stays
+    wire, table = Wire(), Table()
+    down(table)
+    rows = [Spool(max_age=age, overflow="drop_oldest") for age in ("1h", "200ms")]
+    spec = pipeline(wire, one(Memory(table), rows[0] if again else rows[1]))
+    async with running(spec, tmp_path) as made:
+        await until(lambda: bool(made.writers) and made.writers["sink"].down)
+        for n in range(3):
+            wire.blocks += rows_of(n, n + 1)
+            await waits(made, n + 1)
+        if not again:
+            await until(lambda: made.writers["sink"].drops.rows == 3)
+    if again:
+        async with running(pipeline(wire, one(Memory(table), rows[1])), tmp_path) as made:
+            await until(lambda: bool(made.writers) and made.writers["sink"].drops.rows == 2)
+            assert made.writers["sink"].lanes.waiting.size > 0, "the first one may be there"
+
+
 async def test_rows_that_are_too_old_pause_reading(tmp_path: Path) -> None:
     wire, table = Wire(rows_of(0, 1)), Table()
     down(table)
