@@ -14,7 +14,10 @@ from edgestream.component import Payloads
 SEEN = 64
 """So many items of other sources are passed over in the search for one of the same."""
 LIMIT = 4 * 1024 * 1024
-"""Bytes read but neither processed nor durable; reading stops beyond."""
+"""Bytes read but not durable; reading stops beyond."""
+ROOM = 1024 * 1024
+"""Bytes read but not processed; reading stops beyond. Small messages, taken apart as they are here,
+hold more than twice as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Inbox:
         self.ready.set()
         if isinstance(item, Item):
             self._bytes += item.size
-        while self._bytes > LIMIT:
+        while self._bytes > ROOM:
             self._room.clear()
             await self._room.wait()
 
@@ -93,7 +96,7 @@ class Inbox:
         item = self._items.popleft()
         if isinstance(item, Item):
             self._bytes -= item.size
-            if self._bytes <= LIMIT:
+            if self._bytes <= ROOM:
                 self._room.set()
         return item
 

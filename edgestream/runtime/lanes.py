@@ -25,12 +25,19 @@ from edgestream.spec import Order
 from edgestream.store.spool import Waiting
 from edgestream.store.thin import newest_window, window_times
 
-LIVE_BYTES = 8 * 1024 * 1024
+LIVE_BYTES = 1024 * 1024
 """So much of a sink's output is kept in memory beside the state file."""
+ALONE_BYTES = 8 * 1024 * 1024
+"""So much of it where no state file has it (best effort)."""
 PAGE = 32
 _LIVE_BITS = 35
 """Live numbers fill the lower bits of a token: 100 years at ten batches a second; late ones the 28
 above, 300 days of nothing but late batches at that pace."""
+
+
+def live_bytes(most: int, *, spooled: bool) -> int:
+    """How much is kept in memory of a sink's output of which ``most`` bytes may wait."""
+    return min(LIVE_BYTES if spooled else ALONE_BYTES, most)
 
 
 def packed(live: int, late: int) -> int:

@@ -180,8 +180,7 @@ class Task:
         self._route(arrived)
 
     def _finished(self) -> bool:
-        idle = len(self._inbox) == 0
-        return idle and (self._stop or len(self._ended) == len(self.graph.entries))
+        return not len(self._inbox) and (self._stop or len(self._ended) == len(self.graph.entries))
 
     def _blocks(self, item: Item) -> Iterator[Item]:
         """An item with what waits behind it of the same source, in as few blocks as can be."""
@@ -238,7 +237,9 @@ class Task:
         return self._heads[sink]
 
     async def _room(self) -> None:
-        """Wait for the disk, and for sinks that may not fall further behind."""
+        """Wait for the disk, for a cut, and for sinks that may not fall further behind."""
+        if self._outgoing_bytes > 2 * ENOUGH_BYTES:  # in memory only: whatever a cut costs
+            await self.finish()
         if self._store.full:
             self._held = True
             await self._store.room()
@@ -306,8 +307,7 @@ class Task:
             budgets={name: writer.budget for name, writer in self._writers.items()},
         )
         processed = dict(self._processed)
-        self._outgoing, self._changed = {}, False
-        self._outgoing_bytes = 0
+        self._outgoing, self._outgoing_bytes, self._changed = {}, 0, False
         self._last_cut = self._clock.monotonic()
         self._flight = asyncio.create_task(self._land(cut, processed), name="checkpoint")
 

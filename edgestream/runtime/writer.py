@@ -24,7 +24,7 @@ from edgestream.runtime.ageing import overdue, too_old
 from edgestream.runtime.backoff import Backoff
 from edgestream.runtime.breaker import Breaker
 from edgestream.runtime.drops import Drops
-from edgestream.runtime.lanes import LIVE_BYTES, Group, Joined, Lanes, packed, unpacked
+from edgestream.runtime.lanes import Group, Joined, Lanes, live_bytes, packed, unpacked
 from edgestream.runtime.ownership import Guard, Pulse
 from edgestream.runtime.reader import missing_package
 from edgestream.runtime.refusing import refused
@@ -69,7 +69,7 @@ class Writer:
         self.tap = Tap()
         self.budget = budget_of(spec.spool)
         self.refuse: Refuse | None = None
-        self.lanes = Lanes(spec.order, min(LIVE_BYTES, self.budget.max_bytes))
+        self.lanes = Lanes(spec.order, live_bytes(self.budget.max_bytes, spooled=spooled))
         self.replayed = 0
         self.drops = Drops(ctx, spec.spool, status)
         self._spec = spec
@@ -119,7 +119,7 @@ class Writer:
         self.lanes.live.add(seq, batch)
         if not self._spooled and self.budget.overflow != "pause":
             newest = self.budget.overflow == "drop_newest"
-            while self.lanes.live.size > min(LIVE_BYTES, self.budget.max_bytes):
+            while self.lanes.live.full:
                 dropped = self.lanes.live.discard(after=self._tried, newest=newest)
                 if not dropped:
                     break
@@ -171,7 +171,7 @@ class Writer:
         if self.budget.overflow != "pause":
             return False
         if not self._spooled:
-            return self.undelivered > min(LIVE_BYTES, self.budget.max_bytes)
+            return self.lanes.live.full
         waiting = self.lanes.waiting
         limit = SLACK if waiting.short else self.budget.max_bytes
         return waiting.size > limit or too_old(waiting, self.budget, self._ctx.clock.wall())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgestream.batch import Batch, Strings
-from edgestream.runtime.lanes import Lanes, packed, together, unpacked
+from edgestream.runtime.lanes import Lanes, live_bytes, packed, together, unpacked
 from edgestream.store.spool import Waiting
 
 
@@ -45,6 +45,12 @@ def test_rows_are_late_when_memory_is_full() -> None:
     lanes = Lanes("live_first", limit=100)
     lanes.live.add(1, windows(*range(20)))
     assert lanes.split(windows(50), down=False, head=1)[0] is None
+
+
+def test_memory_holds_less_beside_the_state_file_than_alone() -> None:
+    assert live_bytes(1 << 30, spooled=True) == 1 << 20
+    assert live_bytes(1 << 30, spooled=False) == 8 << 20
+    assert live_bytes(1000, spooled=True) == live_bytes(1000, spooled=False) == 1000
 
 
 def test_new_windows_go_before_late_ones_and_corrections_behind() -> None:

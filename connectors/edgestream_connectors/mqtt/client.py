@@ -1,7 +1,8 @@
 """An MQTT connection in asyncio: `Protocol` over a `Link`, with waiting, keep-alive and limits.
 
 Rules: what has been received is always given out before the error that ended the connection; no
-more than ``LIMIT`` bytes of messages are read before they are released.
+more than ``LIMIT`` bytes of messages are read before they are released, and ``WAITING`` before they
+are taken.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from edgestream_connectors.mqtt.tls import Tls
 
 LIMIT = 4 * 1024 * 1024
 """Bytes of messages received and not yet released; reading stops beyond."""
+WAITING = 512 * 1024
+"""Bytes of messages that nobody has taken yet; reading stops beyond."""
 CONNECT_SECONDS = 10.0
 MERGED = 256 * 1024
 """Blocks that wait are given out together up to this size."""
@@ -45,6 +48,7 @@ class Client:
         self._protocol = Protocol(login)
         self._blocks: deque[tuple[Block, int]] = deque()
         self._held = 0
+        self._waiting = 0
         self._failure = ""
         self._answered = False
         self._filters: Sequence[str] = ()
@@ -101,13 +105,15 @@ class Client:
         if more:
             block.raw = b"".join((block.raw, *(later.raw for later in more)))
             block.acks = b"".join((block.acks, *(later.acks for later in more)))
+        self._waiting -= size
+        self._read_on()
         return block, received
 
     def release(self, size: int) -> None:
         """Messages of ``size`` bytes are done with: there is room for others."""
         self._held -= size
         self._heartbeat.heard()
-        self.link.block(self._held >= LIMIT)
+        self._read_on()
 
     def alive(self) -> None:
         """Raise `Disconnected` if the connection is gone."""
@@ -149,14 +155,18 @@ class Client:
         for event in self._protocol.receive(data):
             self._handle(event)
         self._changed.set()
-        if self._held >= LIMIT:
-            self.link.block(True)
+        self._read_on()
         return self._held > held
+
+    def _read_on(self) -> None:
+        """Read where there is room, and only there."""
+        self.link.block(self._held >= LIMIT or self._waiting >= WAITING)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Block):
             self._blocks.append((event, self._clock.wall()))
             self._held += len(event.raw)
+            self._waiting += len(event.raw)
             self.awaited = bool(event.acks)
         elif isinstance(event, Puback):
             self.outgoing.answered(event)

@@ -84,6 +84,25 @@ async def test_an_answer_to_another_subscription() -> None:
     )
 
 
+async def test_what_nobody_takes_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that wait to be taken are bounded apart from those that wait to be released."""
+    monkeypatch.setattr(client_module, "WAITING", 100_000)
+    data = published(b"t", b"x" * 90_000, 1) * 40
+    async with scripted(CONNACK_5, SUBACK + data) as server, asyncio.timeout(10):
+        one = client(server.port)
+        await one.connect(Tls())
+        await one.subscribe(["a/#"], 1)
+        await one.until(lambda: one.link.blocked)
+        await asyncio.sleep(0.05)
+        assert one.link.blocked, "nothing is released, and nobody takes"
+        taken = 0
+        while taken < 40:
+            block, _ = await one.take()
+            taken += len(block.messages)
+        assert not one.link.blocked, "all is taken, though nothing is released"
+        await one.close()
+
+
 @pytest.mark.parametrize("good", [True, False])
 async def test_messages_may_come_before_the_answer_to_the_subscription(
     monkeypatch: pytest.MonkeyPatch, good: bool
