@@ -203,8 +203,11 @@ class Source(Component):
     """The columns that are used (None is all); set by the graph before ``open``."""
     resends: bool = False
     """Whether the other side keeps what it sent until it is acknowledged."""
-    prompt: ClassVar[bool] = False
-    """Whether somebody waits for each acknowledgement, so that none is left for the next read."""
+    silence: float | None = None
+    """Seconds without anything new after which the other side may be waiting for an answer.
+
+    0: it always waits for each acknowledgement; None: it never does. May change with what comes.
+    """
     gather_for: float = 0.001
     """Seconds for which it may gather what comes before it hands that on.
 

@@ -165,8 +165,8 @@ class Reader:
         assert self._journal is not None
         opening, index = self._opening, self._given
         # At a moderate rate the next read or tick is soon enough to acknowledge this one.
-        awaited = self.source.prompt or self._pending_bytes > HURRY
-        future = self._journal.append(row, awaited=awaited)
+        silence = 0 if self._pending_bytes > HURRY else self.source.silence
+        future = self._journal.append(row, silence=silence)
         self._pending.add(future)
         self._pending_bytes += size
 

@@ -92,10 +92,10 @@ class Store:
         """What to start from, without the checkpoints that are ``unfit``, each with why."""
         return await self._running.submit(functools.partial(checkpoints.load, unfit=unfit))
 
-    def append(self, row: JournalRow, *, awaited: bool = True) -> asyncio.Future[None]:
-        """Journal a block; done when it is on disk (not ``awaited``: and `settle` was called)."""
+    def append(self, row: JournalRow, *, silence: float | None = 0) -> asyncio.Future[None]:
+        """Journal a block; done when it is on disk, told of as ``silence`` says (`submit`)."""
         self._tails.note(row.source, row.seq, row.n, row.received)
-        return self._running.submit(functools.partial(tables.append, row=row), awaited=awaited)
+        return self._running.submit(functools.partial(tables.append, row=row), silence=silence)
 
     def settle(self) -> None:
         """Tell of what is on disk since the last time; raises the `StoreError` that ended it."""

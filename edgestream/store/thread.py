@@ -28,13 +28,11 @@ from edgestream.store.space import is_full
 
 GATHER = 0.2
 """Seconds between commits that nobody waits for."""
-QUIET = 0.08
-"""Seconds without anything new, longer than a read lingers, after which a commit is made and told
-of all the same: a sender may have sent all that it may before the first is acknowledged."""
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
-Entry = tuple[Work, asyncio.Future[Any], bool]
+Entry = tuple[Work, asyncio.Future[Any], float | None]
+"""What to do, who waits for it, and the ``silence`` of `StoreThread.submit`."""
 
 
 class StoreThread:
@@ -64,19 +62,20 @@ class StoreThread:
             raise
 
     def submit(
-        self, work: Callable[[sqlite3.Connection], T], *, awaited: bool = True
+        self, work: Callable[[sqlite3.Connection], T], *, silence: float | None = 0
     ) -> asyncio.Future[T]:
         """Run ``work`` in the next commit; the future is done when it is on disk.
 
-        Where it is not ``awaited``, others may join that commit for `GATHER`, and the future is
-        done at the next `submit` or `settle` after it.
+        Unless somebody waits for it (``silence`` is 0), others may join that commit for `GATHER`,
+        or until nothing came for ``silence`` seconds (None: however long that is), and the future
+        is done at the next `submit` or `settle` after it, or at once after a silence.
         """
         self.settle()
         future: asyncio.Future[T] = self._loop.create_future()
         if self._failed is not None:
             future.set_exception(self._failed)
         else:
-            self._queue.put((work, future, awaited))
+            self._queue.put((work, future, silence))
         return future
 
     def settle(self) -> None:
@@ -128,10 +127,12 @@ class StoreThread:
             while not self._queue.empty():
                 group.append(self._queue.get())
             left = until - time.monotonic()
-            if left <= 0 or any(entry is None or entry[2] for entry in group):
+            silences = [0 if entry is None else entry[2] for entry in group]
+            silence = min((one for one in silences if one is not None), default=left)
+            if left <= 0 or not silence:
                 return group, False
             try:
-                group.append(self._queue.get(timeout=min(left, QUIET)))
+                group.append(self._queue.get(timeout=min(left, silence)))
             except queue.Empty:
                 return group, True
 
@@ -167,7 +168,7 @@ class StoreThread:
             self._tell(_set_error, futures, self._failed)
             return
         self._done.append((futures, results))
-        if any(awaited for _, _, awaited in group):
+        if any(silence == 0 for _, _, silence in group):
             self._tell(self.settle)
 
     def _tell(self, call: Callable[..., None], *args: Any) -> None:

@@ -137,7 +137,7 @@ def _ack_one_more(commit: Function) -> Function:
 
 def _tell_before_commit(commit: Function) -> Function:
     def mutant(self: StoreThread, connection: sqlite3.Connection, group: list[Entry]) -> None:
-        futures = [future for _, future, awaited in group if not awaited]
+        futures = [future for _, future, silence in group if silence != 0]
         self._done.append((futures, [None] * len(futures)))
         self._tell(self.settle)
         time.sleep(0.1)

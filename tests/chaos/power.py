@@ -119,7 +119,7 @@ class Workload:
         seq, size = self._seq, self._rng.choice((90, 400, 3_000, 9_000))
         self.truth.raw[seq] = self._rng.randbytes(size)
         row = JournalRow(seq, SOURCE, 1, time.time_ns(), self.truth.raw[seq])
-        future = store.append(row, awaited=self._rng.random() < 0.5)
+        future = store.append(row, silence=0 if self._rng.random() < 0.5 else None)
         return self._told(future, "journal", seq)
 
     def _cut(self, store: Store) -> asyncio.Future[None]:

@@ -84,10 +84,9 @@ async def test_what_nobody_waits_for_waits_for_others_to_share_its_commit(
 
     monkeypatch.setattr(StoreThread, "_commit", counted)
     monkeypatch.setattr(thread, "GATHER", 60.0)
-    monkeypatch.setattr(thread, "QUIET", 60.0)
     await store.load()
     for seq in range(1, 21):
-        store.append(row(seq), awaited=False)
+        store.append(row(seq), silence=60.0 if seq % 2 else None)
         await asyncio.sleep(0.005)
     assert groups == [1], "only what was awaited"
     assert len(await store.blocks(0)) == 20
@@ -98,11 +97,11 @@ async def test_when_nothing_more_comes_a_commit_is_made_and_told_of(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thread, "GATHER", 60.0)
-    monkeypatch.setattr(thread, "QUIET", 0.01)
     await store.load()
     async with asyncio.timeout(30):  # a sender may wait for just this acknowledgement
-        await store.append(row(1), awaited=False)
-    assert len(await store.blocks(0)) == 1
+        store.append(row(1), silence=None)
+        await store.append(row(2), silence=0.01)
+    assert len(await store.blocks(0)) == 2
 
 
 async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:

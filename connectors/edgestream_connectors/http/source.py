@@ -59,8 +59,8 @@ class Http(es.Source):
     columns: ClassVar[Mapping[str, str]] = {
         "path": "the path of the request (`path: true`); beside it one for each name in braces",
     }
-    prompt: ClassVar[bool] = True
     resends = True
+    silence = 0
 
     listen: str = es.option(
         default="127.0.0.1:8081", help="Address and port; :8081 is all addresses.", example=":8081"

@@ -41,6 +41,8 @@ from edgestream_connectors.mqtt.wire import ProtocolError
 _MARK_311 = b"\x04"
 """Stands before the raw packets of MQTT 3.1.1; those of MQTT 5 begin with 0x3 at once."""
 _SECOND = 1_000_000_000
+_SILENCE = 0.03
+"""Seconds, a little more than it lingers, after which a broker has perhaps sent all that it may."""
 _AWAITED = 0.02
 """Seconds to gather at most while the broker waits: by default mosquitto has 20 under way."""
 
@@ -252,6 +254,7 @@ class Mqtt(Source):
                 self._ctx.metrics.add("redelivered", dropped)
                 messages = unpack(raw, v5=v5)
         if messages:
+            self.silence = _SILENCE if block.acks else None
             columns = self._columns_of(raw, messages, v5)
             self._pending.append((block.acks, size))
             return Payloads(messages.payloads, columns, received, raw if v5 else _MARK_311 + raw)

@@ -247,7 +247,7 @@ async def test_too_much_that_waits_is_answered_429(
         assert journal is not None
         append, held = journal.append, asyncio.Event()
 
-        def later(given: Any, *, awaited: bool = True) -> asyncio.Future[None]:
+        def later(given: Any, *, silence: float | None = 0) -> asyncio.Future[None]:
             async def wait() -> None:
                 await held.wait()
                 await append(given)
