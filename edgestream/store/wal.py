@@ -24,6 +24,8 @@ _FRAME = struct.Struct(">IIII")
 _FRAME_HEADER = 24
 _READ_FRAMES_AT = 16
 """Where the header of the index, in the byte order of the machine, has the number of frames."""
+_SALTS_AT = 32
+"""Where it has the salts of the log, as they stand in the log."""
 _WORD = 0xFFFFFFFF
 
 
@@ -43,7 +45,10 @@ def commits_behind(path: Path) -> int:
         page = _HEADER.unpack(header)[2]
         if not 512 <= page <= 65_536:
             page = _page_size(path)
-        return _behind(log, header, page, _frames_read(path) if _whole(header) else 0)
+        frames, salts = _index(path)
+        if _whole(header) and not frames and salts not in (bytes(8), header[16:24]):
+            return 0  # all of it is in the database; who began the log anew could not write it
+        return _behind(log, header, page, frames if _whole(header) else 0)
 
 
 def _behind(log: BinaryIO, header: bytes, page: int, frames: int) -> int:
@@ -138,10 +143,11 @@ def _whole(header: bytes) -> bool:
     return struct.pack(">II", *_summed(header[:24], _order(header))) == header[24:]
 
 
-def _frames_read(path: Path) -> int:
+def _index(path: Path) -> tuple[int, bytes]:
+    """How many frames of the log were read, and the salts that its next ones will have."""
     with Path(f"{path}-shm").open("rb") as index:
-        index.seek(_READ_FRAMES_AT)
-        return int(struct.unpack("=I", index.read(4))[0])
+        header = index.read(_SALTS_AT + 8)
+    return struct.unpack_from("=I", header, _READ_FRAMES_AT)[0], header[_SALTS_AT:]
 
 
 def _page_size(path: Path) -> int:
