@@ -165,7 +165,9 @@ class Reader:
         assert self._journal is not None
         opening, index = self._opening, self._given
         # At a moderate rate the next read or tick is soon enough to acknowledge this one.
-        silence = 0 if self._pending_bytes > HURRY else self.source.silence
+        # the first of a connection tells the other side that it is heard again
+        hurry = index == 1 or self._pending_bytes > HURRY
+        silence = 0 if hurry else self.source.silence
         future = self._journal.append(row, silence=silence)
         self._pending.add(future)
         self._pending_bytes += size

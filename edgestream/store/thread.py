@@ -1,7 +1,7 @@
 """The one thread that owns the one SQLite connection of a state file.
 
 Rule: whatever is asked while a commit is in flight goes into the next commit, all of it at once
-(group commit). Work nobody waits for begins no commit of its own within `GATHER` of the last one:
+(group commit). Work nobody waits for begins no commit of its own within `GATHER` of the last such:
 a commit writes whole blocks of the disk, however little is in it. It is told of when the loop next
 asks (`settle`): waking the loop for every commit costs as much as a commit. A failed commit fails
 everything in it, and the thread takes no more work: after a failed fsync nothing on disk may be
@@ -27,7 +27,7 @@ from edgestream.store.room import PAUSE, Room, full_disk
 from edgestream.store.space import is_full
 
 GATHER = 0.2
-"""Seconds between commits that nobody waits for."""
+"""Seconds between commits of what nobody waits for."""
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -109,8 +109,12 @@ class StoreThread:
         while open_for_work:
             group, quiet = self._gather(last + GATHER)
             open_for_work = None not in group
-            self._commit(connection, [entry for entry in group if entry is not None])
-            last = time.monotonic()
+            entries = [entry for entry in group if entry is not None]
+            self._commit(connection, entries)
+            if any(
+                silence != 0 for _, _, silence in entries
+            ):  # the first after a start is not late
+                last = time.monotonic()
             if quiet:
                 self._tell(self.settle)
             if self.room.full:
