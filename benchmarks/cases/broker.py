@@ -71,7 +71,12 @@ CASES = [
     _windows(
         "burst-durable", "500,000 at once, QoS 0, journalled", Plan("window", 500_000, durable=True)
     ),
-    _windows("paced", "20,000/s, QoS 0", Plan("window", 600_000, rate=20_000, durable=True)),
+    _windows("paced", "20,000/s, QoS 0, best effort", Plan("window", 600_000, rate=20_000)),
+    _windows(
+        "paced-durable",
+        "20,000/s, QoS 0, journalled",
+        Plan("window", 600_000, rate=20_000, durable=True),
+    ),
     _windows("qos1", "300,000 at once, QoS 1", Plan("window", 300_000, qos=1, durable=True)),
     Case(
         "durability",

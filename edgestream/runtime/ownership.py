@@ -133,7 +133,7 @@ class Ownership:
 
     async def sure(self) -> None:
         """The same at once, unless the process stood still since they were last asked."""
-        while self._pulse.look() != self._sure:
+        while self._guards and self._pulse.look() != self._sure:
             await self.verified()
 
     async def _answered(self, asked: list[tuple[Guard, asyncio.Future[None]]]) -> None:
