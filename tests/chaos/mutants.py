@@ -168,7 +168,7 @@ def _position_in_the_writer(save: Function) -> Function:
 
 def _checkpoints_last(commit: Function) -> Function:
     def mutant(self: StoreThread, connection: sqlite3.Connection, group: list[Entry]) -> None:
-        commit(self, connection, sorted(group, key=lambda entry: entry[2]))
+        commit(self, connection, sorted(group, key=lambda entry: entry[2] == 0))
 
     return mutant
 
