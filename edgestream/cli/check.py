@@ -8,18 +8,13 @@ from pathlib import Path
 import click
 
 from edgestream.cli.load import allowed_modules, load_all
+from edgestream.cli.options import modules_option
 from edgestream.errors import EXIT_CONFIG, Problem, printable
 
 
 @click.command("check")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--allow-module",
-    "modules",
-    multiple=True,
-    metavar="PACKAGE",
-    help="A package whose functions 'use:' may name.",
-)
+@modules_option()
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
 def command(paths: tuple[Path, ...], modules: tuple[str, ...], output: str) -> int:
     """Find every problem of the pipelines in PATHS (files or folders).

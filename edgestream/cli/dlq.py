@@ -19,6 +19,7 @@ import click
 from edgestream.batch import from_micros
 from edgestream.cli.load import allowed_modules, load_specs
 from edgestream.cli.logs import set_up_logging
+from edgestream.cli.options import modules_option, state_option
 from edgestream.cli.worker import default_folder
 from edgestream.clock import SystemClock
 from edgestream.config.values import nanos
@@ -67,19 +68,8 @@ def command() -> None:
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The pipeline file, where its state is, and what its steps may import."""
     for decorate in (
-        click.option(
-            "--allow-module",
-            "modules",
-            multiple=True,
-            metavar="PACKAGE",
-            help="A package whose functions 'use:' may name.",
-        ),
-        click.option(
-            "--state-dir",
-            type=click.Path(path_type=Path),
-            envvar="EDGESTREAM_STATE_DIR",
-            help="Where state files live.  [default: as for the worker]",
-        ),
+        modules_option(),
+        state_option(),
         click.argument("path", type=click.Path(path_type=Path, exists=True)),
     ):
         function = decorate(function)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.options import modules_option, state_option
 from edgestream.cli.worker import default_folder
 from edgestream.codecs.json import Json
 from edgestream.delivery import agreed, durability, pairs
@@ -25,19 +26,8 @@ from edgestream.store.opening import reader
 
 @click.command("plan")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--allow-module",
-    "modules",
-    multiple=True,
-    metavar="PACKAGE",
-    help="A package whose functions 'use:' may name.",
-)
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    envvar="EDGESTREAM_STATE_DIR",
-    help="Where state files live; what becomes of saved state is shown.",
-)
+@modules_option()
+@state_option("Where state files live; what becomes of saved state is shown.")
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
 def command(
     paths: tuple[Path, ...], modules: tuple[str, ...], state_dir: Path | None, output: str

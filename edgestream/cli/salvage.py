@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.options import modules_option, state_option
 from edgestream.cli.worker import default_folder, rename_aside
 from edgestream.store import salvage
 from edgestream.store.lock import Lock
@@ -33,19 +34,8 @@ _ALWAYS = ("journal", "checkpoints", "outbox", "spool", "dead_letters")
 
 @click.command("salvage")
 @click.argument("pipeline", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    envvar="EDGESTREAM_STATE_DIR",
-    help="Where state files live.  [default: as for the worker]",
-)
-@click.option(
-    "--allow-module",
-    "modules",
-    multiple=True,
-    metavar="PACKAGE",
-    help="A package whose functions 'use:' may name.",
-)
+@state_option()
+@modules_option()
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
 def command(pipeline: Path, state_dir: Path | None, modules: tuple[str, ...], output: str) -> None:
     """Save what can be read of the damaged state file of PIPELINE into a fresh one.

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from edgestream.cli.load import allowed_modules, load_specs
+from edgestream.cli.options import modules_option, state_option
 from edgestream.cli.worker import default_folder, rename_aside
 from edgestream.clock import SECOND
 from edgestream.errors import StoreError
@@ -39,17 +40,9 @@ def command() -> None:
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("pipeline", type=click.Path(path_type=Path)),
-        click.option(
-            "--state-dir",
-            type=click.Path(path_type=Path),
-            envvar="EDGESTREAM_STATE_DIR",
-            help="Where state files live.",
-        ),
-        click.option(
-            "--allow-module", "modules", multiple=True, metavar="PACKAGE",
-            help="A package whose functions 'use:' may name.",
-        ),
-    )  # fmt: skip
+        state_option("Where state files live."),
+        modules_option(),
+    )
     for option in options:
         function = option(function)
     return function

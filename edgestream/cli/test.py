@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from edgestream.cli.load import allowed_modules, load_spec, pipeline_files
+from edgestream.cli.options import modules_option
 from edgestream.errors import EXIT_BUG, EXIT_IO, ConfigError, EdgestreamError, Problem
 from edgestream.spec import PipelineSpec
 from edgestream.testing.scenarios import run_scenario
@@ -26,13 +27,7 @@ from edgestream.testing.scenarios.show import Report, as_json, as_junit, lines
     metavar="TEXT",
     help="Only tests whose pipeline or name holds TEXT.",
 )
-@click.option(
-    "--allow-module",
-    "modules",
-    multiple=True,
-    metavar="PACKAGE",
-    help="A package whose functions 'use:' may name.",
-)
+@modules_option()
 @click.option(
     "--output", default="text", type=click.Choice(["text", "json", "junit"]), show_default=True
 )

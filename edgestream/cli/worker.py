@@ -12,6 +12,7 @@ import click
 
 from edgestream.cli.load import allowed_modules
 from edgestream.cli.logs import set_up_logging
+from edgestream.cli.options import modules_option, state_option
 from edgestream.cli.progress import Progress
 from edgestream.cli.watch import Files, follow
 from edgestream.config.values import Secret
@@ -33,19 +34,8 @@ from edgestream.store.store import state_dir
     metavar="HOST:PORT",
     help="Where /livez /readyz /metrics and the page are served; 'off' for nowhere.",
 )
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path),
-    envvar="EDGESTREAM_STATE_DIR",
-    help="Where state files live.  [default: /var/lib/edgestream, else yours]",
-)
-@click.option(
-    "--allow-module",
-    "modules",
-    multiple=True,
-    metavar="PACKAGE",
-    help="A package whose functions 'use:' may name (may be given again).",
-)
+@state_option("Where state files live.  [default: /var/lib/edgestream, else yours]")
+@modules_option("A package whose functions 'use:' may name (may be given again).")
 @click.option(
     "--grace",
     default=25.0,
