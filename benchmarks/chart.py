@@ -1,62 +1,168 @@
-"""The results as one picture: a panel a case with a scale of its own, a bar an engine."""
+"""The results as two pictures: what others cost as a multiple of ours, and figures by variant.
+
+Multiples are on a logarithmic scale that all cases share, so that bars of different cases can be
+compared; figures have a scale of their own in each case.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import escape
 
-from benchmarks.cases import Case
-from benchmarks.runs import OURS, Run, Summary, summaries
+from benchmarks.report import absent, number, times
+from benchmarks.results import Measured
+from benchmarks.runs import OURS, Summary, summaries
+from benchmarks.svg import Picture, legend
 
-_WIDTH, _BAR, _LABEL, _LONGEST = 900, 20, 230, 470
-_STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #222 }
-.title { font-weight: 600 } .value { fill: #555 } .bad { fill: #b00020 }
-.ours { fill: #0b7a75 } .peer { fill: #b9c2c9 }
-"""
+_LABEL, _LONGEST, _LINE = 178, 480, 18
+_LONG_TITLE = 104
 
 
-def svg(cases: Mapping[str, Case], results: Mapping[str, Sequence[Run]]) -> str:
-    """The whole picture."""
-    parts: list[str] = []
-    y = 10
-    for name, runs in results.items():
-        y = _panel(parts, y, cases[name], summaries(runs, cases[name].metric))
-    start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}">'
-    whole = [start, f"<style>{_STYLE}</style>", '<rect width="100%" height="100%" fill="#fff"/>']
-    return "\n".join([*whole, *parts, "</svg>"]) + "\n"
+def ratios(cases: Mapping[str, Measured], date: str) -> str:
+    """A panel a case without variants, with a bar a peer."""
+    chosen = {name: found for name, found in _summaries(cases).items() if not _varies(found)}
+    chosen = {
+        name: [one for one in found if one.ratio is not None] for name, found in chosen.items()
+    }
+    chosen = {name: found for name, found in chosen.items() if found}
+    scale = Scale.over([one.ratio for found in chosen.values() for one in found if one.ratio])
+    picture = Picture()
+    _head(picture, "What the same work costs, as a multiple of edgestream", cases, date)
+    picture.y += 22
+    legend(
+        picture,
+        [
+            ("ours", "edgestream = 1"),
+            ("more", "costs more than edgestream"),
+            ("less", "costs less"),
+        ],
+    )
+    picture.y += 24
+    top = picture.y
+    scale.label(picture)
+    for name, found in chosen.items():
+        picture.y += 28
+        _title(picture, name, cases[name])
+        for one in found:
+            picture.y += _LINE
+            _ratio(picture, one, scale, cases[name].metric)
+        _absent(picture, cases[name])
+    picture.y += 14
+    scale.lines(picture, top + 6)
+    picture.y += 14
+    scale.label(picture)
+    return picture.svg(f"Cost of the same work as a multiple of edgestream's, {date}")
 
 
-def _panel(parts: list[str], y: int, case: Case, found: Sequence[Summary]) -> int:
-    """Append a panel; where the next one begins."""
-    title = f"{case.name}: {case.title}: {case.metric} (less is better)"
-    parts.append(_text(10, y + 14, title, "title"))
-    y += 24
-    shown = [one for one in found if case.metric in one.figures]
-    most = max((one.figures[case.metric] for one in shown), default=1.0) or 1.0
-    for one in shown:
-        value = one.figures[case.metric]
-        length = max(1.0, value / most * _LONGEST)
-        kind = "ours" if one.engine == OURS else "peer"
-        parts.append(_text(_LABEL - 8, y + 15, f"{one.variant} {one.engine}".strip(), anchor="end"))
-        parts.append(
-            f'<rect class="{kind}" x="{_LABEL}" y="{y + 2}" width="{length:.1f}" height="16"/>'
-        )
-        parts.append(_text(_LABEL + length + 6, y + 15, _value(value, one), "value"))
-        y += _BAR
-    for why in dict.fromkeys(f"{one.engine} not run: {one.failed}" for one in found if one.failed):
-        parts.append(_text(_LABEL, y + 15, why.splitlines()[0][:90], "bad"))
-        y += _BAR
-    return y + 16
+def figures(cases: Mapping[str, Measured], date: str) -> str:
+    """A panel a case with variants, with a bar an engine and variant."""
+    picture = Picture()
+    _head(
+        picture, "How cost and latency grow, and what each format and durability takes", cases, date
+    )
+    picture.y += 22
+    legend(picture, [("ours", "edgestream"), ("more", "others (× what edgestream takes)")])
+    for name, found in _summaries(cases).items():
+        metric = cases[name].metric
+        shown = [one for one in found if metric in one.figures]
+        if not _varies(found) or not shown:
+            continue
+        most = max(one.figures[metric] for one in shown) or 1.0
+        picture.y += 30
+        _title(picture, name, cases[name])
+        for one in shown:
+            picture.y += _LINE
+            value = one.figures[metric]
+            end = _LABEL + value / most * 520
+            picture.text(_LABEL - 8, f"{one.variant} {_short(one.engine)}", anchor="end")
+            picture.bar(_LABEL, end, "ours" if one.engine == OURS else "more")
+            ratio = "" if one.ratio is None else f"  (× {times(one.ratio)})"
+            picture.marked(end + 6, f"{number(value)}{ratio}", _losses(one))
+        _absent(picture, cases[name])
+    picture.y += 8
+    return picture.svg(f"Costs and latencies of edgestream and others by variant, {date}")
 
 
-def _value(value: float, one: Summary) -> str:
-    text = f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.1f}"
-    if one.ratio is not None:
-        text += f"  (× {one.ratio:.1f})"
+class Scale:
+    """A logarithmic scale over whole decades."""
+
+    def __init__(self, low: int, high: int) -> None:
+        """From 10 to the power of ``low`` to that of ``high``."""
+        self._low, self._high = low, high
+
+    @classmethod
+    def over(cls, values: Sequence[float]) -> Scale:
+        """The decades that hold all values, and 1."""
+        logs = [0.0, *map(math.log10, values)]
+        return cls(math.floor(min(logs)), max(1, math.ceil(max(logs))))
+
+    def at(self, value: float) -> float:
+        """Where a value is."""
+        share = (math.log10(value) - self._low) / (self._high - self._low)
+        return _LABEL + share * _LONGEST
+
+    def label(self, picture: Picture) -> None:
+        """The numbers of the scale."""
+        for decade in range(self._low, self._high + 1):
+            picture.text(self.at(10.0**decade), f"× {10.0**decade:g}", "small", "middle")
+
+    def lines(self, picture: Picture, top: float) -> None:
+        """A line for each number, down to the present line."""
+        for decade in range(self._low, self._high + 1):
+            picture.line(self.at(10.0**decade), top, "grid" if decade else "one")
+
+
+def _summaries(cases: Mapping[str, Measured]) -> dict[str, list[Summary]]:
+    return {name: summaries(case.runs, case.metric) for name, case in cases.items()}
+
+
+def _varies(found: Sequence[Summary]) -> bool:
+    return any(one.variant for one in found)
+
+
+def _head(picture: Picture, title: str, cases: Mapping[str, Measured], date: str) -> None:
+    picture.y += 14
+    picture.text(20, title, "head")
+    machines = dict.fromkeys(
+        f"{one.machine.processor}, {one.machine.cores} cores, Python {one.machine.python}"
+        for one in cases.values()
+    )
+    picture.y += 20
+    picture.text(20, f"{date}, {'; '.join(machines)}", "small")
+    picture.y += 17
+    picture.text(
+        20,
+        "Same bytes, answers checked, ours run between every two others; medians. Less is better.",
+        "small",
+    )
+
+
+def _title(picture: Picture, name: str, case: Measured) -> None:
+    whole = f"{name}: {case.title} [{case.metric}]"
+    picture.text(20, whole if len(whole) < _LONG_TITLE else whole[:_LONG_TITLE] + "…", "title")
+
+
+def _ratio(picture: Picture, one: Summary, scale: Scale, metric: str) -> None:
+    assert one.ratio is not None
+    end = scale.at(one.ratio)
+    picture.text(_LABEL - 8, _short(one.engine), anchor="end")
+    picture.bar(scale.at(1), end, "more" if one.ratio >= 1 else "less")
+    beside = max(end, scale.at(1)) + 6
+    value = f"{number(one.figures[metric])} {metric.partition('/')[0]}"
+    picture.text(beside, f"× {times(one.ratio)}", "title")
+    picture.marked(beside + 46, value, _losses(one))
+
+
+def _losses(one: Summary) -> str:
     lost, wrong = one.figures.get("lost", 0), one.figures.get("wrong", 0)
-    return text + (f"  lost {lost:,.0f}, wrong {wrong:,.0f}" if lost or wrong else "")
+    return f"lost {lost:,.0f}, wrong {wrong:,.0f}" if lost or wrong else ""
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.0f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+def _absent(picture: Picture, case: Measured) -> None:
+    for why in absent(case):
+        picture.y += _LINE
+        picture.text(_LABEL, why.splitlines()[0][:100], "small")
+
+
+def _short(engine: str) -> str:
+    return "" if engine == OURS else engine

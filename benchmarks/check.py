@@ -109,7 +109,7 @@ class Watcher:
     def __init__(self, engine: Engine, job: Job) -> None:
         """Nothing seen yet."""
         self._query = engine.last_end
-        self._arrival = engine.name != "edgestream"
+        self._event_time = engine.event_time
         self._job = job
         self._seen: list[tuple[int, float]] = []
         self._done = threading.Event()
@@ -131,7 +131,7 @@ class Watcher:
         That is its end, and for windows of event time ``delay`` later. The first window and the
         last, which closes because nothing more comes, are left out.
         """
-        late = 0 if self._arrival else delay
+        late = delay if self._event_time else 0
         return _quantiles([at * 1000 - end * 1000 - late for end, at in self._seen[1:-1]])
 
     def _watch(self) -> None:

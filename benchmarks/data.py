@@ -34,10 +34,6 @@ class Data:
         """As the number in the payload."""
         return self.hundredths / 100
 
-    def first(self, count: int) -> Data:
-        """The first of them."""
-        return Data(self.device[:count], self.ts[:count], self.hundredths[:count])
-
     def payloads(self) -> list[bytes]:
         """One JSON object each."""
         form = b'{"device":"sensor-%04d","ts":%d,"temperature":%.2f,"humidity":48.2,"battery":3.71}'

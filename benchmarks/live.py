@@ -35,8 +35,16 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.process import Process, free_port
 
 ENGINES = {
-    part.ENGINE.name: part.ENGINE
-    for part in (ours, telegraf, bento, ekuiper, node_red, mosquitto_sub)
+    engine.name: engine
+    for engine in (
+        ours.ENGINE,
+        ours.DURABLE,
+        telegraf.ENGINE,
+        bento.ENGINE,
+        ekuiper.ENGINE,
+        node_red.ENGINE,
+        mosquitto_sub.ENGINE,
+    )
 }
 _BURST = 50_000  # event time of what is sent at once, per second
 _AHEAD = 1.0

@@ -15,13 +15,14 @@ OURS = "edgestream"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One engine once: its figures by name, or why there are none."""
+    """One engine once: its figures by name, or why there are none; ``seconds`` is all it took."""
 
     engine: str
     variant: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     failed: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,29 @@ class Summary:
     failed: str
 
 
-def paired(
-    peers: Sequence[str], repetitions: int, run: Callable[[str], Run], ours: str = OURS
-) -> Iterator[Run]:
-    """Ours, a peer, ours, the next peer, …, ours; all of it so many times."""
-    for _ in range(repetitions):
-        yield run(ours)
-        for number, peer in enumerate(peers):
-            got = run(peer)
-            yield got
-            last = number + 1 == len(peers)
-            if not last and not got.failed:
-                yield run(ours)
-    if peers:
-        yield run(ours)
+def order(peers: Sequence[str], repetitions: int, seldom: Sequence[str] = ()) -> list[str]:
+    """Ours, a peer, ours, the next peer, …, ours; all of it so many times.
+
+    Those that run ``seldom`` are left out of the second half of the repetitions.
+    """
+    if not peers:
+        return [OURS] * repetitions
+    often = [peer for peer in peers if peer not in seldom]
+    half = (repetitions + 1) // 2
+    turns = [peer for turn in range(repetitions) for peer in (peers if turn < half else often)]
+    return [*(name for peer in turns for name in (OURS, peer)), OURS]
+
+
+def paired(names: Sequence[str], run: Callable[[str], Run]) -> Iterator[Run]:
+    """Run them in that order; after a peer that failed ours need not run again, but at the end."""
+    failed = False
+    for place, name in enumerate(names):
+        if failed and name == OURS and place + 1 < len(names):
+            failed = False
+            continue
+        got = run(name)
+        failed = bool(got.failed)
+        yield got
 
 
 def summaries(runs: Sequence[Run], metric: str) -> list[Summary]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks.runs import Run
+from benchmarks.runs import Run, order
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,12 @@ class Asked:
 
     peers: Sequence[str] | None = None
     quick: bool = False
-    repetitions: int = 3
+    repetitions: int = 2
+
+    @property
+    def half(self) -> int:
+        """How often what takes long is run, at least once."""
+        return (self.repetitions + 1) // 2
 
     def choose(self, able: Sequence[str], slow: Sequence[str] = ()) -> list[str]:
         """Of the peers that can do a case those that are asked for."""
@@ -28,12 +34,34 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The runs of one variant; what ``opened`` gives runs one engine over what it has set up.
+
+    ``seldom`` names peers that are so slow that they run in half of the repetitions.
+    """
+
+    variant: str
+    peers: Sequence[str]
+    repetitions: int
+    opened: Callable[[], AbstractContextManager[Callable[[str], Run]]]
+    seldom: Sequence[str] = ()
+
+    def order(self) -> list[str]:
+        """The engines as they run."""
+        return order(self.peers, self.repetitions, self.seldom)
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """One comparison; ``metric`` is what ratios are of, ``shown`` what stands beside it."""
+    """One comparison; ``metric`` is what ratios are of, ``shown`` what stands beside it.
+
+    ``seconds`` is about what a run takes, for as long as none has been seen.
+    """
 
     name: str
     title: str
     metric: str
     shown: Sequence[str]
     able: Sequence[str]
-    run: Callable[[Asked], Iterator[Run]]
+    parts: Callable[[Asked], Iterable[Part]]
+    seconds: float = 10.0

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.answers import Work
-from benchmarks.cases.case import Asked, Case
+from benchmarks.cases.case import Asked, Case, Part
 from benchmarks.data import Data, make
-from benchmarks.memory import PEERS, Bench
-from benchmarks.runs import Run, paired
+from benchmarks.memory import PEERS, SLOW, Bench
+from benchmarks.runs import Run
 
 _SHOWN = ("M events/s", "+MiB", "windows", "wrong")
 #: engines whose state of a window is what this project's is: the cost of more of it can be compared
@@ -57,18 +58,24 @@ LOADS: Mapping[str, tuple[str, Load]] = {
 }
 
 
-def _run(load: Load, asked: Asked) -> Iterator[Run]:
+@contextmanager
+def _bench(load: Load, asked: Asked, variant: str) -> Iterator[Callable[[str], Run]]:
     with tempfile.TemporaryDirectory(prefix="edgestream-bench-") as folder:
-        bench = Bench(Path(folder), load.data(asked), load.work)
-        yield from paired(asked.choose(PEERS), asked.repetitions, bench.run)
+        yield Bench(Path(folder), load.data(asked), load.work, variant).run
 
 
-def _growth(loads: Mapping[str, Load], asked: Asked) -> Iterator[Run]:
+def _part(load: Load, asked: Asked, peers: Sequence[str], variant: str = "") -> Part:
+    opened = functools.partial(_bench, load, asked, variant)
+    return Part(variant, peers, asked.repetitions, opened, seldom=SLOW)
+
+
+def _only(load: Load, asked: Asked) -> Iterable[Part]:
+    return [_part(load, asked, asked.choose(PEERS))]
+
+
+def _growth(loads: Mapping[str, Load], asked: Asked) -> Iterable[Part]:
     peers = asked.choose(_GROWING)
-    for variant, load in loads.items():
-        with tempfile.TemporaryDirectory(prefix="edgestream-bench-") as folder:
-            bench = Bench(Path(folder), load.data(asked), load.work, variant)
-            yield from paired(peers, asked.repetitions, bench.run)
+    return [_part(load, asked, peers, variant) for variant, load in loads.items()]
 
 
 def _by_keys() -> Mapping[str, Load]:
@@ -83,14 +90,14 @@ def _by_hops() -> Mapping[str, Load]:
 
 
 def _case(
-    name: str, title: str, able: tuple[str, ...], run: Callable[[Asked], Iterator[Run]]
+    name: str, title: str, able: tuple[str, ...], parts: Callable[[Asked], Iterable[Part]]
 ) -> Case:
-    return Case(name, f"{title}; in memory", "ns/event", _SHOWN, able, run)
+    return Case(name, f"{title}; in memory", "ns/event", _SHOWN, able, parts, seconds=4)
 
 
 CASES = [
     *(
-        _case(name, title, PEERS, functools.partial(_run, load))
+        _case(name, title, PEERS, functools.partial(_only, load))
         for name, (title, load) in LOADS.items()
     ),
     _case(

@@ -3,58 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import page, results
+from benchmarks.results import Machine, Unreadable
 from benchmarks.suites import golden
 from benchmarks.suites.case import Missing, Rows, Suite
 from benchmarks.suites.compare import differences
 from benchmarks.suites.nexmark.suite import NEXMARK
 from benchmarks.suites.play import play
+from benchmarks.suites.results import Result, merge
 from benchmarks.suites.riotbench.suite import RIOTBENCH
 from benchmarks.suites.theodolite.suite import THEODOLITE
 
 SUITES = {suite.name: suite for suite in (THEODOLITE, RIOTBENCH, NEXMARK)}
-RESULTS = Path(__file__).parent.parent / "results"
 _SHOWN = 3
 _LINE = "{:8} {:38} {:>10} {:>10} {:>10}  {}"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One query once."""
-
-    suite: str
-    query: str
-    rows_in: int
-    rows_out: int
-    ns_per_event: float
-    verdict: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 1 if an answer is different."""
     given = _parser().parse_args(arguments)
-    results: list[Result] = []
+    found: list[Result] = []
     for name in given.suites or SUITES:
         suite = SUITES[name]
         print(f"\n{name}\n" + _LINE.format("query", "", "rows in", "rows out", "ns/event", ""))
-        results += _run(suite, given.rows or suite.large, given.queries, given.keep)
+        found += _run(suite, given.rows or suite.large, given.queries, given.keep)
     if given.save:
-        print(f"\nwritten to {_save(results)}")
-    return int(any(result.verdict == "DIFFERENT" for result in results))
+        print(f"\nwritten to {_save(found)}, and the table to the page beside it")
+    return int(any(result.verdict == "DIFFERENT" for result in found))
 
 
 def _run(suite: Suite, count: int, chosen: Sequence[str], keep: Path | None) -> Iterator[Result]:
     queries = [query for query in suite.queries if not chosen or query.name in chosen]
     with tempfile.TemporaryDirectory(prefix="edgestream-suite-") as place:
         folder = Path(place)
+        machine = Machine.now(os.getloadavg()[0])
         suite.generate(count, folder)
         expected: dict[str, Rows] = {}
         why = ""
@@ -71,7 +59,8 @@ def _run(suite: Suite, count: int, chosen: Sequence[str], keep: Path | None) -> 
                 wrong = differences(query, expected[query.name], played.rows)
             verdict = f"not checked: {why}" if why else "DIFFERENT" if wrong else "ok"
             cost = played.cpu / count
-            result = Result(suite.name, query.name, count, len(played.rows), cost, verdict)
+            made = (query.title, count, len(played.rows), round(cost, 1), suite.by, verdict)
+            result = Result(suite.name, query.name, *made, machine)
             shown = (f"{count:,}", f"{len(played.rows):,}", f"{cost:,.0f}")
             print(_LINE.format(query.name, query.title, *shown, verdict), flush=True)
             for line in wrong[:_SHOWN]:
@@ -79,13 +68,14 @@ def _run(suite: Suite, count: int, chosen: Sequence[str], keep: Path | None) -> 
             yield result
 
 
-def _save(results: Sequence[Result]) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    now = datetime.now(UTC)
-    path = RESULTS / f"suites-{now:%Y-%m-%d}.json"
-    about = {"when": f"{now:%Y-%m-%d}", "machine": platform.machine(), "python": sys.version}
-    made = {**about, "results": [asdict(result) for result in results]}
-    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+def _save(found: Sequence[Result]) -> Path:
+    path = results.FOLDER / f"suites-{results.today()}.json"
+    names = [(suite.name, query.name) for suite in SUITES.values() for query in suite.queries]
+    try:
+        merge(path, found, names)
+        page.write(results.FOLDER)
+    except Unreadable as why:
+        raise SystemExit(str(why)) from why
     return path
 
 
@@ -95,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, metavar="N", help="how many rows; each has a default")
     parser.add_argument("--queries", nargs="+", default=[], metavar="QUERY", help="only these")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the right answers there")
-    parser.add_argument("--save", action="store_true", help="write results/suites-DATE.json")
+    parser.add_argument(
+        "--save", action="store_true", help="put them into results/suites-DATE.json"
+    )
     return parser
 
 

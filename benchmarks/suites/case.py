@@ -35,7 +35,8 @@ class Suite:
     """Queries over the same data.
 
     ``generate`` writes so many rows into a folder; ``answers`` recomputes queries from that folder
-    and raises `Missing` where it cannot. ``small`` is how many rows show every case.
+    and raises `Missing` where it cannot; ``by`` says what does. ``small`` is how many rows show
+    every case.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Suite:
     generate: Callable[[int, Path], None]
     answers: Callable[[Sequence[str], Path], Mapping[str, Rows]]
     queries: Sequence[Query]
+    by: str
 
     def pipeline(self, query: Query) -> Path:
         """The pipeline file of a query; in Python, with a function ``pipeline``, if it must."""

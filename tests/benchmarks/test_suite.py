@@ -1,34 +1,44 @@
-"""The order of runs, ratios, tables, charts and the command line."""
+"""The order of runs, ratios, and the command line."""
 
 from __future__ import annotations
 
-import json
-from xml.etree import ElementTree
-
 import pytest
 
-from benchmarks import chart, live, report
+from benchmarks import live
 from benchmarks.__main__ import main
-from benchmarks.cases import CASES, QUICK, Asked
+from benchmarks.cases import CASES, QUICK, Asked, codecs
 from benchmarks.data import make
+from benchmarks.formats import FORMATS
 from benchmarks.live import Plan
 from benchmarks.peers import build
 from benchmarks.publisher import blocks
-from benchmarks.runs import OURS, Run, paired, summaries
+from benchmarks.runs import OURS, Run, order, paired, summaries
 
 
 def test_ours_runs_between_every_two_others():
-    ran = [run.engine for run in paired(["a", "b"], 2, Run)]
+    ran = [run.engine for run in paired(order(["a", "b"], 2), Run)]
     assert ran == [OURS, "a", OURS, "b", OURS, "a", OURS, "b", OURS]
 
 
 def test_alone_ours_runs_as_often_as_asked():
-    assert [run.engine for run in paired([], 3, Run)] == [OURS] * 3
+    assert [run.engine for run in paired(order([], 3), Run)] == [OURS] * 3
+
+
+@pytest.mark.parametrize(("repetitions", "slow"), [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_slow_peers_run_in_half_of_the_repetitions(repetitions, slow):
+    ran = order(["a", "slow"], repetitions, ["slow"])
+    assert (ran.count("slow"), ran.count("a")) == (slow, repetitions)
+    assert ran[::2] == [OURS] * (len(ran) // 2 + 1)
+    assert Asked(repetitions=repetitions).half == slow
 
 
 def test_a_peer_that_failed_needs_no_run_of_ours_after_it():
-    ran = paired(["a", "b"], 1, lambda name: Run(name, failed="absent" if name == "a" else ""))
-    assert [run.engine for run in ran] == [OURS, "a", "b", OURS]
+    def run(name):
+        return Run(name, failed="absent" if name == "a" else "")
+
+    ran = [run.engine for run in paired(order(["a", "b"], 1), run)]
+    assert ran == [OURS, "a", "b", OURS]
+    assert [run.engine for run in paired(order(["a"], 1), run)] == [OURS, "a", OURS]
 
 
 def test_a_ratio_is_to_the_runs_just_before_and_after():
@@ -49,17 +59,6 @@ def test_ratios_stay_within_a_variant():
     assert [one.ratio for one in summaries(runs, "ns")] == [None, 3.0, None, 0.5]
 
 
-def test_who_could_not_run_is_in_the_table_the_chart_and_the_file(tmp_path):
-    case = CASES["w1"]
-    figures = {"ns/event": 300.0, "wrong": 0.0}
-    runs = [Run(OURS, figures=figures), Run("bytewax", failed="no <wheel>")]
-    assert "bytewax not run: no <wheel>" in report.table(case, runs)
-    picture = ElementTree.fromstring(chart.svg(CASES, {"w1": runs}))
-    assert "bytewax not run: no <wheel>" in [text.text for text in picture.iter()]
-    saved = json.loads(report.save(tmp_path, CASES, {"w1": runs}, 0.0).read_text())
-    assert [one["failed"] for one in saved["cases"]["w1"]["summary"]] == ["", "no <wheel>"]
-
-
 def test_quick_leaves_out_what_go_must_build():
     assert Asked(quick=True).choose(["telegraf", "node-red"], ["telegraf"]) == ["node-red"]
     asked = Asked(["telegraf"], quick=True)
@@ -75,6 +74,20 @@ def test_the_command_line_lists_and_refuses(capsys):
         main(["w9"])
     with pytest.raises(SystemExit, match="no peer 'flink'"):
         main(["w1", "--peers", "flink"])
+    for partly in (["--quick"], ["--peers", "telegraf"]):
+        with pytest.raises(SystemExit, match="whole cases"):
+            main(["w1", "--save", *partly])
+
+
+def test_every_part_is_planned_before_it_runs():
+    for case in CASES.values():
+        parts = list(case.parts(Asked()))
+        assert parts
+        assert {name for part in parts for name in part.order()} == {OURS, *case.able}
+
+
+def test_the_codecs_are_those_that_can_be_measured():
+    assert tuple(FORMATS) == codecs.NAMES
 
 
 def test_a_peer_that_is_not_there_is_missing_with_its_reason(monkeypatch, tmp_path):
@@ -104,3 +117,11 @@ def test_a_run_at_a_broker_finds_every_answer(task):
     run = live.run(Plan(task, 2_000, devices=50, size=1_000), OURS)
     assert run.failed == ""
     assert (run.figures["lost"], run.figures["wrong"]) == (0, 0)
+
+
+@pytest.mark.server
+def test_ours_journalled_stands_beside_ours():
+    run = live.run(Plan("window", 2_000, devices=50, size=1_000), "edgestream-durable")
+    assert run.failed == ""
+    assert (run.figures["lost"], run.figures["wrong"]) == (0, 0)
+    assert "journalled" in run.note

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import results
 from benchmarks.suites import __main__ as command
 from benchmarks.suites.case import Missing, Rows
 from benchmarks.suites.theodolite.suite import THEODOLITE
@@ -19,14 +20,15 @@ ARGUMENTS = ["theodolite", "--rows", "400", "--queries", "uc2"]
 def test_a_right_answer_is_ok_and_can_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     assert command.main([*ARGUMENTS, "--save", "--keep", str(tmp_path)]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("uc2"))
     assert line.endswith("ok")
-    (path,) = (tmp_path / "results").iterdir()
+    (path,) = (tmp_path / "results").glob("suites-*.json")
     (result,) = json.loads(path.read_text())["results"]
     assert (result["query"], result["rows_in"], result["verdict"]) == ("uc2", 400, "ok")
     assert (tmp_path / "uc2.json").exists()
+    assert "| theodolite | uc2 |" in (tmp_path / "results" / "README.md").read_text()
 
 
 def test_a_wrong_answer_is_told_of(

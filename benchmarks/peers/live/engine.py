@@ -62,7 +62,8 @@ class Engine:
     ``configure`` is asked again and again once it runs, until it is told the rest (True);
     ``rows`` are those of windows so far, ``counted`` a query for the sum of their counts and
     ``last_end`` one for the end of the newest, in seconds; ``reading`` takes an answer of the
-    filter apart. One that only ``reads`` keeps nothing, and ends when it has read all.
+    filter apart. One that only ``reads`` keeps nothing, and ends when it has read all. Windows go
+    by arrival unless they go by the ``event_time``.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Engine:
     last_end: str = ""
     reading: Callable[[Mapping[str, Any]], Reading] | None = None
     reads: bool = False
+    event_time: bool = False
     note: str = ""
 
 

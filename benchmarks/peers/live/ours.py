@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from benchmarks.data import TOPICS
@@ -82,4 +83,11 @@ ENGINE = Engine(
     counted="SELECT sum(n) FROM averages",
     last_end="SELECT unixepoch(max(window_end)) FROM averages",
     reading=flat_reading,
+    event_time=True,
+)
+DURABLE = replace(
+    ENGINE,
+    name="edgestream-durable",
+    command=lambda job: _command(replace(job, durable=True)),
+    note="ours, journalled: a crash loses nothing",
 )

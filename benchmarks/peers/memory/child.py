@@ -1,7 +1,7 @@
 """The process around an engine: reads the payloads, starts the clock, and keeps the answers.
 
-A job is a JSON file: ``data`` (payloads, one a line), ``count`` (how many of them), ``answers``
-(where they go) and ``work`` (the fields of `Work`). What it used is printed as one line of JSON.
+A job is a JSON file: ``data`` (payloads, one a line), ``answers`` (where they go) and ``work`` (the
+fields of `Work`). What it used is printed as one line of JSON.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ Engine = Callable[[Sequence[bytes], Work], Callable[[], Windows]]
 
 
 def main(engine: Engine, prepare: Callable[[Sequence[bytes], Work], None] | None = None) -> None:
-    """Run the engine over the job named on the command line; ``prepare`` is not timed."""
+    """Run the engine over the job named on the command line; ``prepare`` is not timed.
+
+    What memory an engine takes that has been warmed up by then cannot be told.
+    """
     job = json.loads(Path(sys.argv[1]).read_text())
     work = Work(**job["work"])
-    with Path(job["data"]).open("rb") as file:
-        payloads = [line for line, _ in zip(file, range(job["count"]), strict=False)]
-    payloads = [payload.rstrip(b"\n") for payload in payloads]
+    payloads = Path(job["data"]).read_bytes().splitlines()
     if prepare is not None:
         prepare(payloads, work)
     before = _memory("VmRSS")
@@ -40,7 +41,8 @@ def main(engine: Engine, prepare: Callable[[Sequence[bytes], Work], None] | None
     wall, cpu = time.perf_counter(), _cpu()
     found = engine(payloads, work)
     used = {"cpu": _cpu() - cpu, "wall": time.perf_counter() - wall}
-    used |= {"before": before, "peak": _memory("VmHWM")}
+    if prepare is None:
+        used |= {"before": before, "peak": _memory("VmHWM")}
     found().save(Path(job["answers"]))
     print(json.dumps(used))
 

@@ -43,13 +43,11 @@ SELECT device, min(ts) AS start, {states} FROM marked GROUP BY device, session
 _FORMS = {"tumbling": _TUMBLING, "hopping": _HOPPING, "session": _SESSIONS}
 
 
-def run(payloads: Sequence[bytes], work: Work) -> Callable[[], Windows]:
+def run(_: Sequence[bytes], work: Work) -> Callable[[], Windows]:
     """One query."""
     path = Path(json.loads(Path(sys.argv[1]).read_text())["data"])
     connection = duckdb.connect(config={"threads": 1})
-    query = _FORMS[work.kind].format(
-        read=f"{_READ} LIMIT {len(payloads)}", states=_STATES, size=work.size, every=work.every
-    )
+    query = _FORMS[work.kind].format(read=_READ, states=_STATES, size=work.size, every=work.every)
     found = connection.execute(query, [str(path)]).fetchnumpy()
     device, start, *values = found.values()
     return lambda: Windows(

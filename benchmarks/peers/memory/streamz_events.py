@@ -40,8 +40,10 @@ class Aligned:
             state[0] += 1
             state[1] += value
             state[2] += value * value
-            state[3] = min(state[3], value)
-            state[4] = max(state[4], value)
+            if value < state[3]:
+                state[3] = value
+            if value > state[4]:
+                state[4] = value
         return self.close(event.ts) if event.ts >= self._due else []
 
     def close(self, front: int) -> list[Pane]:

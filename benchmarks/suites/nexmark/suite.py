@@ -80,4 +80,5 @@ NEXMARK = Suite(
             ("auction", "bidder", "price", "channel", "dir1", "dir2", "dir3"),
         ),
     ),
+    "DuckDB",
 )

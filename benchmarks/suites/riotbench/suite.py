@@ -36,4 +36,5 @@ RIOTBENCH = Suite(
             ("predicted", "error"),
         ),
     ),
+    "plain Python",
 )

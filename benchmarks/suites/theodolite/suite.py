@@ -31,4 +31,5 @@ THEODOLITE = Suite(
         ),
         Query("uc4", "sums of groups of groups", ("group", "window_start", "members"), ("power",)),
     ),
+    "numpy",
 )
