@@ -23,27 +23,29 @@ class Chains:
         self._pool = pool
         size = len(pool)
         self.slot = np.full(size, -1, np.intp)
-        self.start = np.zeros(size, np.int64)
-        self.last = np.zeros(size, np.int64)
+        self.start = np.full(size, NEVER, np.int64)
+        self.last = np.full(size, -NEVER // 2, np.int64)
         self.end = np.full(size, NEVER, np.int64)
         self.fresh = np.zeros(size, np.bool_)
-        self._older = np.zeros(size, np.intp)
+        self.older = np.zeros(size, np.intp)
+        """The session before, of the same slot."""
         self._newer = np.zeros(size, np.intp)
-        self._newest = np.zeros(16, np.intp)
+        self.newest = np.zeros(16, np.intp)
+        """The newest session of each slot."""
         self._mark = np.zeros(16, np.intp)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        held = (self.slot, self.start, self.last, self.end, self.fresh, self._older, self._newer)
-        return sum(array.nbytes for array in (*held, self._newest, self._mark))
+        held = (self.slot, self.start, self.last, self.end, self.fresh, self.older, self._newer)
+        return sum(array.nbytes for array in (*held, self.newest, self._mark))
 
     def fit(self, slots: int) -> None:
         """Make room for slots, and for the cells the pool has by now."""
-        if slots > len(self._newest):
-            more = 2 * slots - len(self._newest)
-            self._newest = np.concatenate([self._newest, np.zeros(more, np.intp)])
-            self._mark = np.zeros(len(self._newest), np.intp)
+        if slots > len(self.newest):
+            more = 2 * slots - len(self.newest)
+            self.newest = np.concatenate([self.newest, np.zeros(more, np.intp)])
+            self._mark = np.zeros(len(self.newest), np.intp)
         more = len(self._pool) - len(self.slot)
         if more:
             self.slot = np.concatenate([self.slot, np.full(more, -1, np.intp)])
@@ -51,8 +53,14 @@ class Chains:
             self.last = np.concatenate([self.last, np.zeros(more, np.int64)])
             self.end = np.concatenate([self.end, np.full(more, NEVER, np.int64)])
             self.fresh = np.concatenate([self.fresh, np.zeros(more, np.bool_)])
-            self._older = np.concatenate([self._older, np.zeros(more, np.intp)])
+            self.older = np.concatenate([self.older, np.zeros(more, np.intp)])
             self._newer = np.concatenate([self._newer, np.zeros(more, np.intp)])
+
+    def begin(self, slots: Numbers, cells: Numbers) -> None:
+        """Make cells the only sessions of slots, each there once; their bounds are left to set."""
+        self.newest[slots] = cells
+        self.older[cells] = self._newer[cells] = 0
+        self.slot[cells], self.start[cells] = slots, NEVER
 
     def distinct(self, slots: Numbers) -> Numbers:
         """Each slot once."""
@@ -66,7 +74,7 @@ class Chains:
 
         ``tails`` is the first session of each slot that is out of reach (0: none).
         """
-        cursor = self._newest[slots]
+        cursor = self.newest[slots]
         found: list[Numbers] = []
         active = np.flatnonzero(cursor)
         while len(active):
@@ -74,15 +82,15 @@ class Chains:
             near = self.last[cells] > low - gap
             active, cells = active[near], cells[near]
             found.append(cells)
-            cursor[active] = self._older[cells]
+            cursor[active] = self.older[cells]
             # Whatever is older than a session that begins before the rows is out of their reach.
-            active = active[(self.start[cells] > low) & (self._older[cells] > 0)]
+            active = active[(self.start[cells] > low) & (self.older[cells] > 0)]
         return np.concatenate([np.zeros(0, np.intp), *found]), cursor
 
     def touches(self, slots: Numbers, times: Times, gap: int, most: int) -> Mask:
         """Whether a single row belongs to a session of its slot; ``most`` bounds its length."""
         touched = np.zeros(len(slots), np.bool_)
-        cursor = self._newest[slots]
+        cursor = self.newest[slots]
         active = np.flatnonzero(cursor)
         while len(active):
             cells, time = cursor[active], times[active]
@@ -90,7 +98,7 @@ class Chains:
             hit = (time > start - gap) & (time < last + gap)
             hit &= np.maximum(last, time) - np.minimum(start, time) < most
             touched[active] = hit
-            cursor[active] = self._older[cells]
+            cursor[active] = self.older[cells]
             active = active[~hit & (start > time) & (cursor[active] > 0)]
         return touched
 
@@ -105,10 +113,10 @@ class Chains:
         older[first] = rest
         newer = np.zeros(len(cells), np.intp)
         newer[:-1][same] = cells[1:][same]
-        self._older[cells], self._newer[cells] = older, newer
+        self.older[cells], self._newer[cells] = older, newer
         self._newer[rest[rest > 0]] = cells[first[rest > 0]]
         newest = np.flatnonzero(np.append(~same, True))
-        self._newest[owners[newest]] = cells[newest]
+        self.newest[owners[newest]] = cells[newest]
 
     def cut(self, cells: Numbers) -> None:
         """Take the oldest sessions of their slots away: whole ends of chains."""
@@ -116,8 +124,8 @@ class Chains:
         gone[cells] = True
         newer, slots = self._newer[cells], self.slot[cells]
         kept = newer[~gone[newer]]
-        self._older[kept[kept > 0]] = 0
-        self._newest[slots[newer == 0]] = 0
+        self.older[kept[kept > 0]] = 0
+        self.newest[slots[newer == 0]] = 0
         self.forget(cells)
 
     def forget(self, cells: Numbers) -> None:
@@ -129,15 +137,15 @@ class Chains:
     def used(self, slots: int) -> Mask:
         """Which of the slots have a session."""
         used = np.zeros(slots, np.bool_)
-        used[: len(self._newest)] = self._newest[:slots] > 0
+        used[: len(self.newest)] = self.newest[:slots] > 0
         return used
 
     def keep(self, slots: Numbers) -> None:
         """All other slots are gone; those kept, ascending, become 0, 1, 2, …"""
         live = self.slot >= 0
         self.slot[live] = np.searchsorted(slots, self.slot[live])
-        self._newest = np.concatenate([self._newest[slots], np.zeros(16, np.intp)])
-        self._mark = np.zeros(len(self._newest), np.intp)
+        self.newest = np.concatenate([self.newest[slots], np.zeros(16, np.intp)])
+        self._mark = np.zeros(len(self.newest), np.intp)
 
     def sorted(self) -> Numbers:
         """The cells of all sessions, by slot and start."""

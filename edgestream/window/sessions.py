@@ -1,15 +1,16 @@
 """Sessions: rows of a key that follow each other within less than a gap.
 
-A batch is sorted together with the sessions its keys have within reach; whatever lies closer than
-the gap becomes one session. Rows then go into the session's cell in the order in which they came.
-With ``most``, a session is cut where a row comes that long or longer after its start; rows must
+Most rows fall into the newest session of their key, or are the first ones of a key: these need no
+sorting, only that session's bounds. Where a row of a key lies outside, the rows of that key are
+sorted together with the sessions it has within reach (`parted.py`); whatever lies closer than the
+gap becomes one session. Rows then go into the session's cell in the order in which they came. With
+``most``, a session is cut where a row comes that long or longer after its start; rows must
 then be taken in the order of time, or the cuts would depend on the order of arrival.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,7 @@ from edgestream.window.chains import NEVER, Chains
 from edgestream.window.grid import within
 from edgestream.window.kind import Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
-
-
-@dataclass(slots=True)
-class _Groups:
-    """What belongs together, by slot and start: one new or known session each."""
-
-    slots: Numbers
-    starts: Times
-    lasts: Times
-    of: Numbers
-    """The group of each row, then of each known session."""
+from edgestream.window.parted import Groups, parted
 
 
 class Sessions(Kind):
@@ -53,18 +44,22 @@ class Sessions(Kind):
         """Find or make the session of each row, joining those that turn out to be one."""
         self._chains.fit(rows.count)
         late = None if rows.accepted else self._late(rows)
-        slots, times, low = rows.slots, rows.times, rows.low
+        slots, times = rows.slots, rows.times
         if late is not None:
             if late.all():
                 return Placed(np.zeros(0, np.intp), late)
             slots, times = slots[~late], times[~late]
-            low = int(times.min())
-        touched = self._chains.distinct(slots)
-        known, tails = self._chains.reach(touched, low, self.gap)
-        groups = self._group(slots, times, known)
-        cells = self._settle(groups, known, len(slots))
-        self._chains.link(touched, tails, groups.slots, cells)
-        return Placed(cells[groups.of[: len(slots)]], late)
+        cells = self._begin(slots, times)
+        outside = self._outside(cells, times)
+        if outside.any():
+            held = np.zeros(len(self.pool), np.bool_)
+            held[cells[outside]] = True
+            apart = held[cells]  # the newest session of a slot is the cell of all its rows
+            cells[apart] = self._regroup(slots[apart], times[apart])
+            self._extend(cells[~apart], times[~apart])
+        else:
+            self._extend(cells, times)
+        return Placed(cells, late)
 
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
@@ -173,42 +168,70 @@ class Sessions(Kind):
             accepted[row] = near.any()
         return None if accepted.all() else ~accepted
 
-    def _group(self, slots: Numbers, times: Times, known: Numbers) -> _Groups:
-        """Sort rows and sessions in one, and part them at gaps."""
+    def _begin(self, slots: Numbers, times: Times) -> Numbers:
+        """The newest session of each row's slot; one that has none gets the first of its rows."""
         chains = self._chains
-        owners = np.concatenate([slots, chains.slot[known]])
-        starts = np.concatenate([times, chains.start[known]])
-        lasts = np.concatenate([times, chains.last[known]])
-        scale = _Scale(owners, starts, lasts)
-        order = np.argsort(scale.pack(owners, starts), kind="stable")
-        owners, starts = owners[order], starts[order]
-        # The latest row so far within each slot: packed values of later slots are all larger.
-        packed = np.maximum.accumulate(scale.pack(owners, lasts[order]))
-        latest = scale.times(packed)
-        parted = np.ones(len(order), np.bool_)
-        parted[1:] = (owners[1:] != owners[:-1]) | (starts[1:] - latest[:-1] >= self.gap)
+        cells = chains.newest[slots]
+        if np.minimum.reduce(cells) == 0:
+            new = np.flatnonzero(cells == 0)
+            owners = chains.distinct(slots[new])
+            begun = self.pool.lend(len(owners))
+            chains.fit(0)
+            chains.begin(owners, begun)
+            cells[new] = chains.newest[slots[new]]
+            np.minimum.at(chains.start, cells[new], times[new])
+            chains.last[begun] = chains.start[begun]
+            chains.end[begun] = chains.start[begun] + self.gap
+        return cells
+
+    def _outside(self, cells: Numbers, times: Times) -> Mask:
+        """Rows that the session in their cell may not hold, or not alone."""
+        chains = self._chains
+        starts = chains.start[cells]
+        early = times < starts
+        outside = times >= chains.end[cells]
+        if early.any():
+            if self.most != NEVER:
+                return early | outside
+            at = np.flatnonzero(early)
+            begins = np.maximum(
+                starts[at] - self.gap + 1, chains.last[chains.older[cells[at]]] + self.gap
+            )
+            outside[at] = times[at] < begins
+        return outside
+
+    def _extend(self, cells: Numbers, times: Times) -> None:
+        """Sessions take rows that lie inside of them, or less than the gap away."""
+        if not len(cells):
+            return
+        chains = self._chains
+        np.maximum.at(chains.last, cells, times)
+        np.minimum.at(chains.start, cells, times)
+        ends = chains.last[cells] + self.gap
         if self.most != NEVER:
-            self._part_long(parted, owners, starts, packed, scale)
-        of = np.empty(len(order), np.intp)
-        of[order] = np.cumsum(parted) - 1
-        first = np.flatnonzero(parted)
-        last = np.append(first[1:], len(order)) - 1
-        return _Groups(owners[first], starts[first], latest[last], of)
+            ends = np.minimum(ends, chains.start[cells] + self.most)
+        chains.end[cells] = ends
+        chains.fresh[cells] = True
+        self.due = min(self.due, int(np.minimum.reduce(ends)))
 
-    def _part_long(
-        self, parted: Mask, owners: Numbers, starts: Times, packed: Times, scale: _Scale
-    ) -> None:
-        """Part groups again where they have become ``most`` long: all first pieces, then second."""
-        heads = np.flatnonzero(parted)
-        ends = np.append(heads[1:], len(parted))
-        while len(heads):
-            limit = scale.pack(owners[heads], starts[heads] + self.most)
-            following = np.maximum(np.searchsorted(packed, limit), heads + 1)
-            inside = following < ends
-            heads, ends = following[inside], ends[inside]
-            parted[heads] = True
+    def _regroup(self, slots: Numbers, times: Times) -> Numbers:
+        """The cells of rows that begin, join or cut sessions: all rows there are of their slots."""
+        chains = self._chains
+        touched = chains.distinct(slots)
+        known, tails = chains.reach(touched, int(times.min()), self.gap)
+        groups = parted(
+            np.concatenate([slots, chains.slot[known]]),
+            np.concatenate([times, chains.start[known]]),
+            np.concatenate([times, chains.last[known]]),
+            self.gap,
+            self.most,
+        )
+        cells = self._settle(groups, known, len(slots))
+        chains.link(touched, tails, groups.slots, cells)
+        regrouped: Numbers = cells[groups.of[: len(slots)]]
+        return regrouped
 
-    def _settle(self, groups: _Groups, known: Numbers, rows: int) -> Numbers:
+    def _settle(self, groups: Groups, known: Numbers, rows: int) -> Numbers:
         """The cell of each group, with its state: an old one, several in one, or a new one."""
         chains = self._chains
         mine = groups.of[rows:]
@@ -244,28 +267,3 @@ class Sessions(Kind):
             state = self.pool.cells.take(np.stack([targets, known[some]])).merge()
             self.pool.cells.put(targets, state)
             extra = np.delete(extra, first)
-
-
-class _Scale:
-    """(slot, time) pairs as single numbers that sort alike."""
-
-    def __init__(self, slots: Numbers, starts: Times, lasts: Times) -> None:
-        self._low = int(starts.min())
-        span = int(lasts.max()) - self._low + 1
-        self._bits = span.bit_length()
-        self._ranks: Times | None = None
-        if self._bits + int(slots.max()).bit_length() > 62:
-            self._ranks = np.unique(np.concatenate([starts, lasts]))
-            self._bits = len(self._ranks).bit_length()
-
-    def pack(self, slots: Numbers, times: Times) -> Times:
-        """One number a pair; a time beyond the last one stands for any such."""
-        if self._ranks is not None:
-            return (slots << self._bits) | np.searchsorted(self._ranks, times)
-        beyond = (1 << self._bits) - 1
-        return (slots << self._bits) | np.minimum(times - self._low, beyond)
-
-    def times(self, packed: Times) -> Times:
-        """The times of pairs."""
-        low = packed & ((1 << self._bits) - 1)
-        return low + self._low if self._ranks is None else self._ranks[low]
