@@ -3,12 +3,14 @@
 Rule of reading: every socket read is handed on as one block; after a block with messages reading
 pauses for ``linger()`` seconds, so that the next block is a large one: waking up for every message
 costs several times what the message does. A read that filled its buffer is followed by the next at
-once.
+once. What was read is acknowledged by TCP at once too: a broker that sends small packets one at a
+time (Nagle; mosquitto by default) may else wait 40 ms for it, with all that came meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from edgestream_connectors.mqtt import tls
@@ -16,6 +18,8 @@ from edgestream_connectors.mqtt import tls
 CLOSED = "the server closed the connection"
 FULL_READ = 128 * 1024
 """A read of this size had more behind it, and is large enough to be cheap (asyncio: 256 KiB)."""
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Link(asyncio.Protocol):
@@ -40,6 +44,8 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand a block on, then pause unless there is more to read already."""
+        if self._socket is not None:
+            _acknowledge(self._socket)
         if not self._deliver(data) or len(data) >= FULL_READ:
             return
         seconds = self.linger()
@@ -106,6 +112,13 @@ class Link(asyncio.Protocol):
             await asyncio.wait_for(self._closed.wait(), seconds)
         except TimeoutError:
             self.abort()
+
+
+def _acknowledge(transport: asyncio.BaseTransport) -> None:
+    """Let the system acknowledge what was read, where it can be told to (Linux)."""
+    read = transport.get_extra_info("socket")
+    if _QUICKACK is not None and read is not None and not transport.is_closing():
+        read.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 def _not_at_all() -> float:

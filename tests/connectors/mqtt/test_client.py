@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import cast
 
 import pytest
 
 from edgestream import Disconnected, SystemClock
 from edgestream_connectors.mqtt import client as client_module
-from edgestream_connectors.mqtt.address import Address
+from edgestream_connectors.mqtt.address import Address, open_link
 from edgestream_connectors.mqtt.client import Client
 from edgestream_connectors.mqtt.link import FULL_READ, Link
 from edgestream_connectors.mqtt.packets import Login
@@ -243,6 +244,9 @@ class Pausable:
     def resume_reading(self) -> None:
         self.calls.append("resume")
 
+    def get_extra_info(self, name: str) -> None:
+        """No socket is here."""
+
 
 def link(messages: bool = True) -> tuple[Link, Pausable]:
     made = Link(lambda _data: messages, lambda _why: None)
@@ -314,6 +318,34 @@ class TestPace:
         one.connection_lost(None)
         assert one._timer is None
         assert below.calls == ["pause"]
+
+
+async def test_what_was_read_is_acknowledged_at_once() -> None:
+    """A talk to and fro makes Linux wait up to 40 ms for an answer to carry the acknowledgement."""
+    read = asyncio.Semaphore(0)
+    one = Link(lambda _data: bool(read.release()), lambda _why: None)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(1):
+            writer.write(asked)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        await open_link(one, Address("", "127.0.0.1", _port(server), False), Tls())
+        assert one._socket is not None
+        raw = one._socket.get_extra_info("socket")
+        for _ in range(5):
+            one.send(b"x")
+            waits_before = not raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+            await asyncio.wait_for(read.acquire(), 10)
+            assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        assert waits_before
+        await one.close()
+
+
+def _port(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 @pytest.mark.parametrize(
