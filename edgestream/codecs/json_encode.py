@@ -12,6 +12,9 @@ import numpy as np
 from edgestream.batch import Array, Batch, Column, Strings
 from edgestream.codecs.json_spots import unusable
 
+_SECOND = 1_000_000
+"""In microseconds."""
+
 
 def encode(batch: Batch) -> list[bytes]:
     """One compact object a row: missing is null, times are RFC 3339 in UTC."""
@@ -34,16 +37,31 @@ def plain(column: Column) -> list[Any]:
 
 
 def rfc3339(column: Array) -> list[str | None]:
-    """Times as text in UTC, in whole seconds or milliseconds where all of them are."""
+    """Times as text in UTC with no, three or six decimals: as few as the value needs.
+
+    What else is in the batch plays no part: a row that is written again is the same text.
+    """
     micros = column.astype("datetime64[us]")
-    present = micros[~np.isnat(micros)].astype(np.int64)
+    below = micros[~np.isnat(micros)].astype(np.int64) % _SECOND
     unit: Literal["s", "ms", "us"] = "us"
-    if not (present % 1_000_000).any():
+    if not below.any():
         unit = "s"
-    elif not (present % 1000).any():
+    elif not (below % 1000).any():
         unit = "ms"
     texts = np.datetime_as_string(micros, unit=unit, timezone="UTC", casting="unsafe").tolist()
+    if unit != "s":
+        step = _SECOND if unit == "ms" else 1000
+        for row in np.flatnonzero(micros.astype(np.int64) % step == 0).tolist():
+            texts[row] = _shortened(texts[row])
     return [None if text == "NaT" else text for text in texts]
+
+
+def _shortened(text: str) -> str:
+    """Without decimals that say nothing."""
+    for zeros in (".000000Z", ".000Z", "000Z"):
+        if text.endswith(zeros):
+            return f"{text[: -len(zeros)]}Z"
+    return text
 
 
 @functools.lru_cache(maxsize=64)
