@@ -18,6 +18,7 @@ from edgestream.aggregate.pool import Pool
 from edgestream.window.current import heads
 from edgestream.window.kind import UNKNOWN, Mask, Times
 from edgestream.window.lookup import Numbers
+from edgestream.window.order import by_slot
 
 
 @dataclass(slots=True)
@@ -39,13 +40,35 @@ class Events:
         parts = [cls.none(), *parts]
         slots = np.concatenate([part.slots for part in parts])
         times = np.concatenate([part.times for part in parts])
-        order = np.lexsort((times, slots))
+        order = by_slot(slots, times)
         cells = np.concatenate([part.cells for part in parts])
         return cls(slots[order], times[order], cells[order])
 
     def take(self, some: Mask | Numbers) -> Events:
         """Some of them."""
         return Events(self.slots[some], self.times[some], self.cells[some])
+
+
+class Ranked:
+    """Events by slot and time that are looked up: packed once, as long as they stay the same."""
+
+    def __init__(self, events: Events) -> None:
+        """Pack slots and the ranks of times."""
+        self._events = events
+        self._ranks = np.unique(events.times)
+        self._width = len(self._ranks) + 1
+        self._packed = events.slots * self._width + np.searchsorted(self._ranks, events.times)
+
+    def after(self, slots: Numbers, times: Times) -> Numbers:
+        """The cell of the first event of each slot after a time; 0: there is none."""
+        events = self._events
+        if not len(events.slots):
+            return np.zeros(len(slots), np.intp)
+        begin = np.searchsorted(self._ranks, times, "right")
+        at = np.searchsorted(self._packed, slots * self._width + begin)
+        at[at == len(self._packed)] = 0
+        inside = (events.slots[at] == slots) & (events.times[at] > times)
+        return np.where(inside, events.cells[at], 0)
 
 
 class Blocks:
@@ -57,6 +80,8 @@ class Blocks:
         self._block: list[Events] = []
         self._before = Events.none()
         """The block before of each slot; a cell holds all that follows in it as well."""
+        self._found: Ranked | None = None
+        """The same to look up, once that was asked for."""
         self._number = np.zeros(0, np.int64)
         self._running = np.zeros(0, np.intp)
 
@@ -108,6 +133,7 @@ class Blocks:
         self._number, self._running = self._number[slots], self._running[slots]
         for events in (self._before, *self._block):
             events.slots = np.searchsorted(slots, events.slots)
+        self._found = None
 
     def save(self) -> dict[str, Any]:
         """The events of the last two blocks, and what has come in the last one."""
@@ -130,6 +156,7 @@ class Blocks:
         self._before = Events(
             np.array(arrays["before_slots"]), np.array(arrays["before_times"]), before
         )
+        self._found = None
         self._block = [
             Events(np.array(arrays["block_slots"]), np.array(arrays["block_times"]), block)
         ]
@@ -166,17 +193,9 @@ class Blocks:
 
     def _older(self, events: Events) -> Numbers:
         """The cell with what a window holds of the block before; 0: nothing."""
-        before = self._before
-        if not len(before.slots):
-            return np.zeros(len(events.slots), np.intp)
-        ranks = np.unique(before.times)
-        width = len(ranks) + 1
-        known = before.slots * width + np.searchsorted(ranks, before.times)
-        begin = np.searchsorted(ranks, events.times - self._size, "right")
-        at = np.searchsorted(known, events.slots * width + begin)
-        at[at == len(known)] = 0
-        inside = (before.slots[at] == events.slots) & (before.times[at] > events.times - self._size)
-        return np.where(inside, before.cells[at], 0)
+        if self._found is None:
+            self._found = Ranked(self._before)
+        return self._found.after(events.slots, events.times - self._size)
 
     def _roll(self, slots: Numbers, blocks: Times) -> None:
         """Slots go on to later blocks: what they were in becomes the one before, or is gone."""
@@ -193,7 +212,7 @@ class Blocks:
         closed = block.take(near)
         if len(closed.slots):
             self._accumulate(closed)
-        self._before = Events.joined([self._before.take(~old), closed])
+        self._before, self._found = Events.joined([self._before.take(~old), closed]), None
         self._block = [block.take(~over)]
         self._running[slots] = 0
         self._number[slots] = blocks

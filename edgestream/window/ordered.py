@@ -9,6 +9,7 @@ import numpy as np
 from edgestream.window.current import Current, just_after
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows, Times
 from edgestream.window.lookup import Numbers
+from edgestream.window.order import by_slot
 
 
 class Sorted:
@@ -19,7 +20,7 @@ class Sorted:
         slots, times = rows.slots, rows.times
         if late is not None:
             slots, times = slots[~late], times[~late]
-        self.order = np.lexsort((times, slots))
+        self.order = by_slot(slots, times)
         self.slots, self.times = slots[self.order], times[self.order]
         self._ranks: Times | None = None
         self._packed = self.slots
