@@ -2,7 +2,9 @@
 
 The aggregates stand inside the ``if``: above it, they would be computed for every message of a
 group, which is quadratic (three times the CPU, and nothing warns). The rows of a window are
-inserted together.
+inserted together. With QoS 0, where nobody could send a message again, it keeps none for trying it
+again (`auto_replay_nacks`), which saves a fifth. Taking the two fields out before the buffer costs
+more than it saves.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ input:
     client_id: bento
     qos: {qos}
     clean_session: {clean}
+    auto_replay_nacks: {replay}
 """
 _WINDOW = """\
 buffer:
@@ -79,6 +82,7 @@ def _command(job: Job) -> Sequence[str]:
             topics=TOPICS,
             qos=job.qos,
             clean=str(job.qos == 0).lower(),
+            replay=str(job.qos > 0).lower(),
             size=job.size,
             period="20ms" if job.prompt else "100ms",
             database=job.database,

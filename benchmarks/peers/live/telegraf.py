@@ -2,7 +2,8 @@
 
 Its windows go by arrival: with the time of the payload it discards what is not of the present
 period. The grace lets a reading that waited across a period's end count in the next one.
-A topic per device is broken in this version (see the reference), so the filter has one topic.
+A topic per device is broken in this version, so the filter has one topic. `metricpass` with
+`processors.scale` instead of Starlark takes as long, within 2 %.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _INPUT = """\
   max_undelivered_messages = 20000
   data_format = "json"
   tag_keys = ["device"]
-  fieldinclude = ["temperature", "ts"]
+  fieldinclude = [{fields}]
 """
 _WINDOW = """
 [[aggregators.basicstats]]
@@ -43,7 +44,6 @@ _WINDOW = """
   grace = "60s"
   drop_original = true
   stats = ["count", "mean", "min", "max"]
-  fieldinclude = ["temperature"]
 
 [[outputs.sql]]
   driver = "sqlite"
@@ -80,6 +80,7 @@ def _command(job: Job) -> Sequence[str]:
             topics=TOPICS,
             qos=job.qos,
             session=str(job.qos > 0).lower(),
+            fields='"temperature"' if job.task == "window" else '"temperature", "ts"',
             flush="20ms" if job.prompt else "200ms",
             size=job.size,
             database=job.database,

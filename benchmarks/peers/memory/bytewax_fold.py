@@ -1,6 +1,7 @@
 """Bytewax: `fold_window` by device, its operator for aggregates of event-time windows.
 
-The JSON is decoded with msgspec in batches. Bytewax lets its watermark follow the system clock
+The JSON is decoded with msgspec in batches of 10,000: with 1,000, where most keys of a batch come
+once, it takes 1.6 times as long. Bytewax lets its watermark follow the system clock
 between events; here that clock stands still, so that windows close by event time alone however
 fast the machine is (otherwise a slow run drops rows as late).
 """
@@ -23,6 +24,7 @@ from benchmarks.peers.memory.plain import Event, State, merge
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+BATCH = 10_000
 
 
 def run(payloads: Sequence[bytes], work: Work) -> Callable[[], Windows]:
@@ -36,7 +38,7 @@ def run(payloads: Sequence[bytes], work: Work) -> Callable[[], Windows]:
     )
     out: list[tuple[str, tuple[int, State]]] = []
     flow = Dataflow("windows")
-    lines = op.input("lines", flow, TestingSource(payloads, batch_size=1_000))
+    lines = op.input("lines", flow, TestingSource(payloads, batch_size=BATCH))
     events = op.flat_map_batch("decode", lines, lambda batch: [*map(decode, batch)])
     keyed = op.key_on("key", events, lambda event: event.device)
     folded = windowing.fold_window(

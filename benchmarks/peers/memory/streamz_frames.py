@@ -56,12 +56,16 @@ class Panes:
             pane=frame["ts"] // self._work.every * self._work.every, square=value * value
         )
         by = frame.groupby(["device", "pane"], sort=False)
-        part = by.agg(
-            n=("temperature", "size"),
-            total=("temperature", "sum"),
-            squares=("square", "sum"),
-            min=("temperature", "min"),
-            max=("temperature", "max"),
+        values = by["temperature"]
+        # one by one: `agg` with names takes a quarter more of everything
+        part = pd.DataFrame(
+            {
+                "n": values.size(),
+                "total": values.sum(),
+                "squares": by["square"].sum(),
+                "min": values.min(),
+                "max": values.max(),
+            }
         )
         self._parts.append(part.reset_index())
         self._front = max(self._front, int(frame["ts"].max()))
