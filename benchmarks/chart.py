@@ -7,15 +7,19 @@ compared; figures have a scale of their own in each case.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.report import absent, number, times
+from benchmarks.report import absences, number, times
 from benchmarks.results import Measured
 from benchmarks.runs import OURS, Summary, summaries
 from benchmarks.svg import Picture, legend
 
-_LABEL, _LONGEST, _LINE = 178, 480, 18
-_LONG_TITLE = 104
+_LABEL, _LONGEST, _LINE = 178, 500, 18
+_LONGEST_FIGURE = 430
+_LONG = 130
+#: a bar of more times the median is cut, so that the others can still be told apart
+_CUT = 8
 
 
 def ratios(cases: Mapping[str, Measured], date: str) -> str:
@@ -46,41 +50,55 @@ def ratios(cases: Mapping[str, Measured], date: str) -> str:
         for one in found:
             picture.y += _LINE
             _ratio(picture, one, scale, cases[name].metric)
-        _absent(picture, cases[name])
     picture.y += 14
     scale.lines(picture, top + 6)
     picture.y += 14
     scale.label(picture)
+    picture.y += 8
+    _absent(picture, {name: cases[name] for name in chosen})
     return picture.svg(f"Cost of the same work as a multiple of edgestream's, {date}")
 
 
 def figures(cases: Mapping[str, Measured], date: str) -> str:
     """A panel a case with variants, with a bar an engine and variant."""
     picture = Picture()
-    _head(
-        picture, "How cost and latency grow, and what each format and durability takes", cases, date
-    )
+    _head(picture, "How cost and latency grow, and what formats and durability take", cases, date)
     picture.y += 22
-    legend(picture, [("ours", "edgestream"), ("more", "others (× what edgestream takes)")])
-    for name, found in _summaries(cases).items():
-        metric = cases[name].metric
-        shown = [one for one in found if metric in one.figures]
-        if not _varies(found) or not shown:
-            continue
-        most = max(one.figures[metric] for one in shown) or 1.0
+    legend(
+        picture,
+        [
+            ("ours", "edgestream"),
+            ("more", "others (× what edgestream takes); longer than drawn where cut"),
+        ],
+    )
+    chosen = {name: cases[name] for name, found in _summaries(cases).items() if _varies(found)}
+    for name, case in chosen.items():
         picture.y += 30
-        _title(picture, name, cases[name])
-        for one in shown:
-            picture.y += _LINE
-            value = one.figures[metric]
-            end = _LABEL + value / most * 520
-            picture.text(_LABEL - 8, f"{one.variant} {_short(one.engine)}", anchor="end")
-            picture.bar(_LABEL, end, "ours" if one.engine == OURS else "more")
-            ratio = "" if one.ratio is None else f"  (× {times(one.ratio)})"
-            picture.marked(end + 6, f"{number(value)}{ratio}", _losses(one))
-        _absent(picture, cases[name])
-    picture.y += 8
+        _title(picture, name, case)
+        _panel(picture, summaries(case.runs, case.metric), case.metric)
+    picture.y += 12
+    _absent(picture, chosen)
     return picture.svg(f"Costs and latencies of edgestream and others by variant, {date}")
+
+
+def _panel(picture: Picture, found: Sequence[Summary], metric: str) -> None:
+    shown = [one for one in found if metric in one.figures]
+    values = [one.figures[metric] for one in shown]
+    most = min(max(values), _CUT * statistics.median(values)) or 1.0
+    before = ""
+    for one, value in zip(shown, values, strict=True):
+        picture.y += _LINE if one.variant == before else _LINE + 4
+        same = one.variant == before and one.engine != OURS
+        before = one.variant
+        picture.text(
+            _LABEL - 8, one.engine if same else f"{one.variant}  {one.engine}", anchor="end"
+        )
+        end = _LABEL + min(value / most, 1) * _LONGEST_FIGURE
+        picture.bar(_LABEL, end, "ours" if one.engine == OURS else "more")
+        if value > most:
+            picture.cut(end - 30)
+        ratio = "" if one.ratio is None else f"  (× {times(one.ratio)})"
+        picture.spans(end + 6, (f"{number(value)}{ratio}", "small"), (_losses(one), "bad"))
 
 
 class Scale:
@@ -138,19 +156,18 @@ def _head(picture: Picture, title: str, cases: Mapping[str, Measured], date: str
 
 
 def _title(picture: Picture, name: str, case: Measured) -> None:
-    whole = f"{name}: {case.title} [{case.metric}]"
-    picture.text(20, whole if len(whole) < _LONG_TITLE else whole[:_LONG_TITLE] + "…", "title")
+    picture.spans(20, (name, "title"), (case.title, ""), (f"[{case.metric}]", "small"))
 
 
 def _ratio(picture: Picture, one: Summary, scale: Scale, metric: str) -> None:
     assert one.ratio is not None
     end = scale.at(one.ratio)
-    picture.text(_LABEL - 8, _short(one.engine), anchor="end")
+    picture.text(_LABEL - 8, one.engine, anchor="end")
     picture.bar(scale.at(1), end, "more" if one.ratio >= 1 else "less")
     beside = max(end, scale.at(1)) + 6
     value = f"{number(one.figures[metric])} {metric.partition('/')[0]}"
-    picture.text(beside, f"× {times(one.ratio)}", "title")
-    picture.marked(beside + 46, value, _losses(one))
+    ratio = f"× {times(one.ratio)}"
+    picture.spans(beside, (ratio, "title"), (value, "small"), (_losses(one), "bad"))
 
 
 def _losses(one: Summary) -> str:
@@ -158,11 +175,7 @@ def _losses(one: Summary) -> str:
     return f"lost {lost:,.0f}, wrong {wrong:,.0f}" if lost or wrong else ""
 
 
-def _absent(picture: Picture, case: Measured) -> None:
-    for why in absent(case):
+def _absent(picture: Picture, cases: Mapping[str, Measured]) -> None:
+    for why in absences(cases):
         picture.y += _LINE
-        picture.text(_LABEL, why.splitlines()[0][:100], "small")
-
-
-def _short(engine: str) -> str:
-    return "" if engine == OURS else engine
+        picture.text(20, why if len(why) < _LONG else why[:_LONG] + "…", "small")

@@ -43,11 +43,11 @@ def _cases(cases: Mapping[str, Measured], day: Path, pictures: Sequence[str]) ->
     parts = [
         f"## Against the peers, {day.stem}\n",
         f"{_where(machines)} Every run is in [{day.name}]({day.name}).\n",
+        *(f"{why}.\n" for why in report.absences(cases)),
         *(f"![Bars of the tables below]({name}.svg)\n" for name in pictures),
     ]
     for name, case in cases.items():
         parts += [f"### {name}\n", f"{case.title}\n", report.table(case).markdown() + "\n"]
-        parts += [f"- {why.splitlines()[0]}\n" for why in report.absent(case)]
         parts.append(f"<sub>{_when(case.machine)}</sub>\n")
     return "\n".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.results import Measured
@@ -60,6 +61,15 @@ def absent(measured: Measured) -> list[str]:
     """Which engines could not be run, and why."""
     found = summaries(measured.runs, measured.metric)
     return list(dict.fromkeys(f"{one.engine} not run: {one.failed}" for one in found if one.failed))
+
+
+def absences(cases: Mapping[str, Measured]) -> list[str]:
+    """Which engines could not be run, why, and in which cases; a line for each reason."""
+    found: dict[str, list[str]] = {}
+    for name, measured in cases.items():
+        for why in absent(measured):
+            found.setdefault(why.splitlines()[0], []).append(name)
+    return [f"{why} ({', '.join(names)})" for why, names in found.items()]
 
 
 def text(name: str, measured: Measured) -> str:

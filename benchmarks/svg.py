@@ -10,10 +10,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 WIDTH = 900
 _STYLE = """
-text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2933 }
+text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2933;
+  paint-order: stroke; stroke: #fbfcfd; stroke-width: 4px; stroke-linejoin: round }
 .head { font-size: 18px; font-weight: 700 } .title { font-weight: 700 }
-.small { font-size: 12px; fill: #52606d } .bad { fill: #b42318; font-weight: 600 }
+.small { font-size: 12px; fill: #52606d } .bad { font-size: 12px; fill: #b42318; font-weight: 700 }
 .ours { fill: #0b7a75 } .more { fill: #8595a8 } .less { fill: #d9862b }
+.cut { stroke: #fbfcfd; stroke-width: 2.5 }
 .grid { stroke: #dde3ea } .one { stroke: #0b7a75; stroke-width: 2 }
 """
 
@@ -31,10 +33,14 @@ class Picture:
         """Text on the present line."""
         self._parts.append(_text(x, self.y, escape(text), kind, anchor))
 
-    def marked(self, x: float, text: str, mark: str) -> None:
-        """Text and, after it, what must not be overlooked."""
-        more = f'<tspan class="bad" dx="8">{escape(mark)}</tspan>' if mark else ""
-        self._parts.append(_text(x, self.y, escape(text) + more, "small", "start"))
+    def spans(self, x: float, *spans: tuple[str, str]) -> None:
+        """Texts one behind the other, each with its kind; empty ones are left out."""
+        inner = "".join(
+            f'<tspan class="{kind}" dx="{7 if number else 0}">{escape(text)}</tspan>'
+            for number, (text, kind) in enumerate(spans)
+            if text
+        )
+        self._parts.append(_text(x, self.y, inner, "", "start"))
 
     def bar(self, start: float, end: float, kind: str) -> None:
         """A bar on the present line, at least a pixel wide."""
@@ -43,6 +49,14 @@ class Picture:
             f'<rect class="{kind}" x="{x:.1f}" y="{self.y - 11:.0f}" width="{width:.1f}" '
             'height="13" rx="1.5"/>'
         )
+
+    def cut(self, x: float) -> None:
+        """The mark of a bar on the present line that is longer than it is drawn."""
+        for at in (x, x + 6):
+            self._parts.append(
+                f'<line class="cut" x1="{at}" x2="{at + 5}" '
+                f'y1="{self.y + 4:.0f}" y2="{self.y - 13:.0f}"/>'
+            )
 
     def line(self, x: float, top: float, kind: str) -> None:
         """A line from ``top`` down to the present line, behind everything."""

@@ -101,7 +101,7 @@ def test_a_case_of_ours_alone_has_no_column_for_ratios():
 def test_the_ratios_are_drawn_on_one_logarithmic_scale():
     picture = chart.ratios({"w1": CASE, "growth": GROWTH}, "2026-12-01")
     shown = words(picture)
-    assert {"× 12.3", "× 0.50", "lost 7, wrong 2", "gone not run: no <wheel>"} <= set(shown)
+    assert {"× 12.3", "× 0.50", "lost 7, wrong 2", "gone not run: no <wheel> (w1)"} <= set(shown)
     assert not any("growth" in text for text in shown)
     bars = {
         bar.get("class"): float(bar.get("width"))
@@ -115,8 +115,21 @@ def test_the_ratios_are_drawn_on_one_logarithmic_scale():
 def test_figures_by_variant_are_drawn_to_the_scale_of_their_case():
     picture = chart.figures({"w1": CASE, "growth": GROWTH}, "2026-12-01")
     shown = words(picture)
-    assert {"10 keys ", "1,000 keys ", "90", "120"} <= set(shown)
+    assert {"10 keys  edgestream", "1,000 keys  edgestream", "90", "120"} <= set(shown)
     assert not any("w1" in text for text in shown)
+
+
+def test_a_bar_far_longer_than_the_others_is_cut():
+    def cuts(value):
+        case = measured(run(OURS, 10.0, "few"), run(OURS, 10.0, "more"), run("slow", value, "more"))
+        return chart.figures({"growth": case}, "2026-12-01").count('class="cut"')
+
+    assert (cuts(80.0), cuts(81.0)) == (0, 2)
+
+
+def test_what_could_not_be_run_is_told_once_with_its_cases():
+    cases = {"w1": CASE, "growth": GROWTH, "w2": CASE}
+    assert report.absences(cases) == ["gone not run: no <wheel> (w1, w2)"]
 
 
 def test_the_page_shows_the_newest_day_and_both_pictures(tmp_path):
