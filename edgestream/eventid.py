@@ -46,7 +46,7 @@ class EventId:
     )
     most: int = option(
         default=MOST,
-        help="So many of the last ids are remembered; older ones are forgotten, 30 to 150 bytes "
+        help="So many of the last ids are remembered; older ones are forgotten, 60 to 240 bytes "
         "each.",
         minimum=1,
         maximum=100_000_000,

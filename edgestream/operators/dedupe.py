@@ -94,14 +94,15 @@ class Dedupe(Operator):
             self._prints = Fingerprints(self.by)
         prints = self._prints.of(batch)
         if prints.known is None:
-            again = self._again(prints.one, prints.two, batch.times)
+            gone = self._again(prints.one, prints.two, batch.times)
         else:
-            again = np.zeros(len(batch), np.bool_)
-            rows = np.flatnonzero(prints.known)
-            again[rows] = self._again(prints.one[rows], prints.two[rows], batch.times[rows])
-        if not again.any():
+            rows = prints.known.nonzero()[0]
+            gone = rows[self._again(prints.one[rows], prints.two[rows], batch.times[rows])]
+        if not len(gone):
             return [(MAIN, batch)]
-        fresh, gone = np.flatnonzero(~again), np.flatnonzero(again)
+        stays = np.ones(len(batch), np.bool_)
+        stays[gone] = False
+        fresh = stays.nonzero()[0]
         outputs = [(MAIN, batch.take(fresh))] if len(fresh) else []
         return [*outputs, (DUPLICATES, batch.take(gone))]
 
@@ -123,6 +124,7 @@ class Dedupe(Operator):
         self._watermark = saved.meta["watermark"]
         self._seen = Seen(2, _NEVER)
         one, two, *values = (np.array(saved.arrays[name]) for name in _ARRAYS)
+        one[one == 1] = 0  # as which the first states hold the number 0
         self._seen.fit(len(one), self._alive)
         self._seen.put(one, two, values)
 
@@ -151,56 +153,75 @@ class Dedupe(Operator):
         alive: Mask = values[_UNTIL] > self._watermark
         return alive
 
-    def _again(self, one: Words, two: Words, times: Times) -> Mask:
-        """Which rows are duplicates of what was seen or of rows before them."""
+    def _again(self, one: Words, two: Words, times: Times) -> Positions:
+        """The rows that are duplicates of what was seen or of rows before them."""
         if not len(times):
-            return np.zeros(0, np.bool_)
+            return np.zeros(0, np.intp)
         if np.minimum.reduce(times) < _LOW or np.maximum.reduce(times) > _HIGH:
             times = np.clip(times, _LOW, _HIGH)
         self._seen.fit(len(times), self._alive)
-        at = self._seen.positions(one, two)
-        values, within = self._seen.values, int(nanos(self.within))
-        forgotten = values[_UNTIL][at] <= self._watermark
-        latest = np.where(forgotten, _NEVER, values[_LATEST][at])
-        first = self._seen.first(at)
-        passing = first & _apart(times, latest, within)
-        leading = passing.nonzero()[0]
-        self._remember(at[leading], np.maximum(latest[leading], times[leading]))
-        again: Mask = ~passing
-        if len(leading) == len(times) or first.all():
+        at, again = self._seen.positions(one, two, (times, self._until(times)))
+        passing = self._passing(at[again], times[again])
+        if not len(passing):
             return again
-        # Of the rows that follow their key's first, those still far from its latest row pass too,
-        # and each of them changes what the next is compared with: one by one.
-        later = ~first & _apart(times, values[_LATEST][at], within)
-        if later.any():
-            keys = np.unique(at[later])
-            passed, latest = _one_by_one(values[_LATEST], within, at, times, first, keys)
-            again[passed] = False
-            self._remember(keys, latest)
-        return again
+        stays = np.ones(len(again), np.bool_)
+        stays[passing] = False
+        return again[stays]
 
-    def _remember(self, at: Positions, latest: Times) -> None:
-        values = self._seen.values
-        values[_LATEST][at] = latest
-        floor = max(self._watermark, _LOW)
-        values[_UNTIL][at] = np.maximum(latest, floor) + int(nanos(self.within))
+    def _passing(self, at: Positions, times: Times) -> Positions:
+        """Which rows of keys that came before are far enough from what passed."""
+        (latest, until), within = self._seen.values, int(nanos(self.within))
+        was = latest[at]
+        was[until[at] <= self._watermark] = _NEVER
+        apart = _apart(times, was, within).nonzero()[0]
+        if not len(apart):
+            return apart
+        leading = apart[self._seen.first(at[apart])]
+        self._remember(at[leading], np.maximum(was[leading], times[leading]))
+        if len(leading) == len(at):
+            return leading
+        # Each that passes changes what those of its key after it are compared with: where one of
+        # them is far from that too, one by one.
+        later = _apart(times, latest[at], within).nonzero()[0]
+        if not len(later):
+            return leading
+        rows = self._seen.among(at, at[later]).nonzero()[0]
+        passed, keys = _one_by_one(latest, within, rows, at, times, leading)
+        self._remember(np.array(list(keys), np.intp), np.array(list(keys.values()), np.int64))
+        return np.concatenate([leading, passed])
+
+    def _remember(self, at: Positions, times: Times) -> None:
+        latest, until = self._seen.values
+        latest[at] = times
+        until[at] = self._until(times)
+
+    def _until(self, times: Times) -> Times:
+        """When keys are forgotten, by the time of the latest row of theirs that passed."""
+        until: Times = np.maximum(times, max(self._watermark, _LOW))
+        until += int(nanos(self.within))
+        return until
 
 
 def _one_by_one(
-    latest: Times, within: int, at: Positions, times: Times, first: Mask, keys: Positions
-) -> tuple[list[int], Times]:
-    """The rows after the first of some keys that pass, and the latest time of each of the keys.
+    latest: Times, within: int, rows: Positions, at: Positions, times: Times, leading: Positions
+) -> tuple[Positions, dict[int, int]]:
+    """Which of ``rows`` pass behind the ``leading`` row of their key; the latest of each key.
 
     For the few keys of which more than one row may pass: 0.4 µs a row of theirs.
     """
-    known = dict(zip(keys.tolist(), latest[keys].tolist(), strict=True))
-    rows = np.flatnonzero(np.isin(at, keys) & ~first)
+    led = dict(zip(at[leading].tolist(), leading.tolist(), strict=True))
+    known: dict[int, int] = {}
     passed = []
     for row, key, time in zip(rows.tolist(), at[rows].tolist(), times[rows].tolist(), strict=True):
-        if abs(time - known[key]) >= within:
-            known[key] = max(known[key], time)
+        if row <= led[key]:
+            continue
+        last = known.get(key)
+        if last is None:
+            last = known[key] = latest.item(key)
+        if abs(time - last) >= within:
+            known[key] = max(last, time)
             passed.append(row)
-    return passed, np.array([known[key] for key in keys.tolist()], np.int64)
+    return np.array(passed, np.intp), known
 
 
 def _apart(times: Times, latest: Times, within: int) -> Mask:

@@ -59,10 +59,14 @@ class Repeats:
         self._newest = max(self._newest, now)
         self._floor = max(self._floor, self._newest - self._within)
         self._bound(len(one))
-        at = self._seen.positions(one, two)
-        moments = self._seen.values[0]
-        new = self._seen.first(at) & (moments[at] <= self._floor)
-        moments[at[new]] = self._newest
+        at, older = self._seen.positions(one, two, (self._newest,))
+        new = np.ones(len(at), np.bool_)
+        if len(older):
+            moments = self._seen.values[0]
+            back = older[moments[at[older]] <= self._floor]
+            back = back[self._seen.first(at[back])]
+            moments[at[back]] = self._newest
+            new[older], new[back] = False, True
         if new.any():
             stamps = np.full(int(new.sum()), self._newest, np.int64).view(np.uint64)
             self._fresh.append(np.column_stack((one[new], two[new], stamps)))

@@ -198,6 +198,30 @@ def test_a_snapshot_of_other_keys_is_refused():
         Dedupe(by="a", within="1s").restore(State(9, saved.meta, saved.arrays))
 
 
+def test_the_number_0_is_known_from_the_first_states():
+    batch = Batch({"id": np.array([0, 7])}, np.zeros(2, np.int64))
+    first = Dedupe(by="id", within="1d")
+    first.process(batch)
+    saved = first.snapshot()
+    one = saved.arrays["one"]
+    assert 0 in one
+    arrays = {**saved.arrays, "one": np.where(one == 0, np.uint64(1), one)}
+    second = Dedupe(by="id", within="1d")
+    second.restore(State(saved.version, saved.meta, arrays))
+    assert list(run_operator(second, [batch])) == ["duplicates"]
+
+
+def test_keys_are_counted_once_whatever_comes_twice():
+    dedupe = Dedupe(by="id", within="10s")
+    for at in range(20):
+        ids = np.repeat(np.arange(at * 10, at * 10 + 10), 40)
+        dedupe.process(Batch({"id": ids}, np.full(400, at * S)))
+        assert dedupe.state_keys() <= 10 * (at + 1)
+        dedupe.advance(at * S)
+    assert dedupe.state_keys() < 200
+    assert dedupe.state_bytes() < 200_000
+
+
 def test_joined_batches_of_unlike_kinds_are_the_same_keys():
     one = from_rows([{"id": 1}, {"id": 2}])
     other = from_rows([{"id": None}, {"id": 2}])

@@ -17,16 +17,32 @@ def halves(keys):
 def test_a_key_has_one_position_and_no_other_key_has_it(batches):
     seen, known = Seen(1, -1), {}
     for keys in batches:
-        # 0 stands for a free place, so 0 and 1 are the same first half
-        same = [(max(one, 1), two) for one, two in keys]
-        assert seen.has(*halves(keys)).tolist() == [key in known for key in same]
+        assert seen.has(*halves(keys)).tolist() == [key in known for key in keys]
         seen.fit(len(keys), lambda values: np.ones(len(values[0]), np.bool_))
-        at = seen.positions(*halves(keys))
-        assert seen.first(at).tolist() == [key not in same[:row] for row, key in enumerate(same)]
-        for key, value in zip(same, seen.values[0][at].tolist(), strict=True):
-            assert value == known.get(key, -1)
-        fresh = [known.setdefault(key, len(known)) for key in same]
-        seen.values[0][at] = fresh
-        assert seen.values[0][at].tolist() == fresh
+        given = np.arange(len(known), len(known) + len(keys))
+        at, older = seen.positions(*halves(keys), [given])
+        firsts = [row for row, key in enumerate(keys) if key not in keys[:row]]
+        assert seen.first(at).nonzero()[0].tolist() == firsts
+        new = [row for row in firsts if keys[row] not in known]
+        assert sorted([*new, *older.tolist()]) == list(range(len(keys)))
+        known |= {keys[row]: given[row] for row in new}
+        assert seen.values[0][at].tolist() == [known[key] for key in keys]
         assert seen.count == len(known)
         assert seen.has(*halves(keys)).all()
+        half = len(keys) // 2
+        assert seen.among(at, at[:half]).tolist() == [key in keys[:half] for key in keys]
+    one, two, (values,) = seen.content(lambda values: values[0] % 2 == 0)
+    kept = dict(zip(zip(one.tolist(), two.tolist(), strict=True), values.tolist(), strict=True))
+    assert kept == {key: value for key, value in known.items() if value % 2 == 0}
+
+
+def test_rows_whose_key_is_not_new_leave_nothing_behind():
+    seen = Seen(1, -1)
+    for at in range(5):  # more rows than there is room for at first
+        keys = [(at * 10 + row % 10, row % 10) for row in range(200)]
+        seen.fit(len(keys), lambda values: np.ones(len(values[0]), np.bool_))
+        seen.positions(*halves(keys), [7])
+        one, _, (values,) = seen.content(lambda values: np.ones(len(values[0]), np.bool_))
+        assert sorted(one.tolist()) == list(range(10 * (at + 1)))
+        assert seen.count == len(one)
+        assert set(values.tolist()) == {7}
