@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     _refuse(given)
     if given.list:
-        for case in CASES.values():
-            print(f"{case.name:14} {case.title}\n{'':14} peers: {', '.join(case.able)}")
+        _list()
         return
     peers = None if given.peers is None else [name for name in given.peers.split(",") if name]
     asked = Asked(peers, given.quick, given.repetitions or (1 if given.quick else 2))
@@ -49,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             page.write(results.FOLDER)
     if given.save:
         print(f"written to {path}, with the chart and the tables beside it")
+
+
+def _list() -> None:
+    before = _earlier()
+    for name, case in CASES.items():
+        minutes = _progress({name: list(case.parts(Asked()))}, before).left() / 60
+        print(f"{name:14} {case.title}\n{'':14} about {minutes:.0f} minutes", end="")
+        print(f" with {', '.join(case.able)}" if case.able else "")
 
 
 def _measure(case: Case, parts: Sequence[Part], machine: Machine, progress: Progress) -> Measured:

@@ -32,9 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in given.suites or SUITES:
         suite = SUITES[name]
         print(f"\n{name}\n" + _LINE.format("query", "", "rows in", "rows out", "ns/event", ""))
-        found += _run(suite, given.rows or suite.large, given.queries, given.keep)
-    if given.save:
-        print(f"\nwritten to {_save(found)}, and the table to the page beside it")
+        made = list(_run(suite, given.rows or suite.large, given.queries, given.keep))
+        found += made
+        if given.save:
+            print(f"written to {_save(made)}, and the table to the page beside it")
     return int(any(result.verdict == "DIFFERENT" for result in found))
 
 
