@@ -13,14 +13,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from edgestream.clock import SECOND, Clock
+from edgestream.clock import SECOND, Clock, until_next
 
 STILL = SECOND // 2
 """A pause that another worker could have used to start."""
 SHARE = 4
 """A process that computes is no frozen one, though a busy machine may give it a quarter only."""
-BEAT = 0.2
-"""Seconds between two looks at the time."""
+BEAT = SECOND // 5
+"""Between two looks at the time."""
 GIVE_WAY = 2 * SECOND
 """So long a worker that stood still leaves its sinks to whoever waits for them."""
 ANSWER = 5.0
@@ -58,7 +58,7 @@ class Pulse:
         """Look for as long as the pipeline runs."""
         while True:
             self.look()
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(until_next(BEAT, time.monotonic_ns()) / SECOND)
 
 
 class Guard:

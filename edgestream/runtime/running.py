@@ -13,7 +13,7 @@ from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgestream.clock import SECOND, Clock
+from edgestream.clock import SECOND, Clock, until_next
 from edgestream.codecs.json import Json
 from edgestream.component import Component, Context
 from edgestream.delivery import agreed, durability
@@ -255,7 +255,7 @@ class Running:
     async def _tick(self, store: Store, news: DeadLetterNews) -> None:
         quiet = set(self.graph.entries)
         while True:
-            await self._clock.sleep(TICK)
+            await self._clock.sleep(until_next(TICK, self._clock.monotonic()))
             self._inbox.tick()
             self.jumps.look()
             store.settle()

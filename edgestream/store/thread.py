@@ -122,7 +122,7 @@ class StoreThread:
         self._close(connection)
 
     def _gather(self, until: float) -> tuple[list[Entry | None], bool]:
-        """What goes into the next commit, and whether it is made because nothing more came.
+        """What goes into the next commit, and whether somebody waits as nothing more came.
 
         Only what nobody waits for lets others join it ``until`` then.
         """
@@ -132,13 +132,13 @@ class StoreThread:
                 group.append(self._queue.get())
             left = until - time.monotonic()
             silences = [0 if entry is None else entry[2] for entry in group]
-            silence = min((one for one in silences if one is not None), default=left)
-            if left <= 0 or not silence:
+            silence = min((one for one in silences if one is not None), default=None)
+            if left <= 0 or silence == 0:
                 return group, False
             try:
-                group.append(self._queue.get(timeout=min(left, silence)))
+                group.append(self._queue.get(timeout=min(left, silence or left)))
             except queue.Empty:
-                return group, True
+                return group, silence is not None
 
     def _next(self) -> Entry | None:
         """The next thing to do; while the disk is full, look now and then whether it still is."""

@@ -104,6 +104,34 @@ async def test_when_nothing_more_comes_a_commit_is_made_and_told_of(
     assert len(await store.blocks(0)) == 2
 
 
+async def test_a_commit_that_nobody_waits_for_wakes_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    committed = asyncio.Event()
+    loop, commit = asyncio.get_running_loop(), StoreThread._commit
+
+    def seen(self: StoreThread, connection: sqlite3.Connection, group: list[Any]) -> None:
+        commit(self, connection, group)
+        loop.call_soon_threadsafe(committed.set)
+
+    monkeypatch.setattr(thread, "GATHER", 0.01)
+    await store.load()
+    monkeypatch.setattr(StoreThread, "_commit", seen)
+    monkeypatch.setattr(StoreThread, "_tell", lambda _self, call, *_: told.append(call))
+    for seq in range(1, 4):
+        committed.clear()
+        journalled = store.append(row(seq), silence=None)
+        async with asyncio.timeout(30):
+            await committed.wait()
+        assert not journalled.done()
+    monkeypatch.undo()
+    await store.load()  # whatever the thread did after the last commit is done
+    assert told == []
+    store.settle()
+    assert journalled.done()
+
+
 async def test_a_checkpoint_is_all_or_nothing(store: Store) -> None:
     state = State(1, {"keys": ["a"]}, {"n": np.arange(3)})
     batch = from_rows([{"device": "a", "n": 1}])

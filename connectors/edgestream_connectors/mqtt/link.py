@@ -1,10 +1,10 @@
 """One TCP or TLS connection: the pace of reading, the pressure of writing, and why it ended.
 
 Rule of reading: every socket read is handed on as one block; after a block with messages reading
-pauses for ``linger()`` seconds, so that the next block is a large one: waking up for every message
-costs several times what the message does. A read that filled its buffer is followed by the next at
-once. What was read is acknowledged by TCP at once too: a broker that sends small packets one at a
-time (Nagle; mosquitto by default) may else wait 40 ms for it, with all that came meanwhile.
+pauses for up to ``linger()`` seconds, so that the next block is a large one: waking up for every
+message costs several times what the message does. A read that filled its buffer is followed by the
+next at once. What was read is acknowledged by TCP at once too: a broker that sends small packets
+one at a time (Nagle; mosquitto by default) may else wait 40 ms for it with all that came meanwhile.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Link(asyncio.Protocol):
         if seconds > 0 and self._timer is None and self._socket is not None:
             self._socket.pause_reading()
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(seconds, self._lingered)
+            self._timer = loop.call_at(until(seconds, loop.time()), self._lingered)
 
     def _lingered(self) -> None:
         self._timer = None
@@ -112,6 +112,15 @@ class Link(asyncio.Protocol):
             await asyncio.wait_for(self._closed.wait(), seconds)
         except TimeoutError:
             self.abort()
+
+
+def until(seconds: float, now: float) -> float:
+    """When to read again: at a multiple of ``seconds``, where that is more than half of it away.
+
+    So the reads of all connections, and the ticks of the runtime, wake the machine together.
+    """
+    left = seconds - now % seconds
+    return now + (left if 2 * left > seconds else seconds)
 
 
 def _acknowledge(transport: asyncio.BaseTransport) -> None:

@@ -12,7 +12,7 @@ from edgestream import Disconnected, SystemClock
 from edgestream_connectors.mqtt import client as client_module
 from edgestream_connectors.mqtt.address import Address, open_link
 from edgestream_connectors.mqtt.client import Client
-from edgestream_connectors.mqtt.link import FULL_READ, Link
+from edgestream_connectors.mqtt.link import FULL_READ, Link, until
 from edgestream_connectors.mqtt.packets import Login
 from edgestream_connectors.mqtt.tls import Tls
 from tests.connectors.mqtt.other_side import scripted
@@ -318,6 +318,13 @@ class TestPace:
         one.connection_lost(None)
         assert one._timer is None
         assert below.calls == ["pause"]
+
+
+@pytest.mark.parametrize(
+    ("now", "then"), [(3.0, 3.25), (3.0625, 3.25), (3.125, 3.375), (3.1875, 3.4375)]
+)
+def test_pauses_end_together_where_that_is_not_too_soon(now: float, then: float) -> None:
+    assert until(0.25, now) == then
 
 
 async def test_what_was_read_is_acknowledged_at_once() -> None:
