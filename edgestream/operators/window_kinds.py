@@ -23,7 +23,7 @@ KINDS = (
     "tumbling", "hopping", "calendar", "session", "sliding", "count", "opens", "closes", "global"
 )  # fmt: skip
 _ALIGNED = ("tumbling", "hopping", "calendar")
-_OWNERS = {
+SETTINGS = {
     "every": ("hopping", "count"),
     "zone": ("calendar",),
     "max": ("session", "count", "opens", "closes"),
@@ -134,7 +134,7 @@ def problems(window: Window) -> Iterator[Problem]:
         value = getattr(window, name)
         if value is not None and (value == 0 or value % _MICRO):
             yield Problem(f"must be one or more whole microseconds, got {value}", (name,))
-    for name, owners in _OWNERS.items():
+    for name, owners in SETTINGS.items():
         if setting(window, name) is not None and not set(owners) & set(kinds):
             yield _homeless(name, owners)
     yield from _every(window)

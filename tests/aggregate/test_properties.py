@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edgestream.aggregate import Aggregate
 from edgestream.aggregate.functions import FUNCTIONS
 from edgestream.batch import Batch, Dictionary, Strings, to_python
+from edgestream.operators import window_kinds
 from edgestream.operators.window import Window
 from edgestream.packing import decode_state, encode_state
 from tests.aggregate import reference as ref
@@ -321,6 +322,13 @@ def test_kinds_that_take_rows_in_time_give_what_the_reference_gives(kind, steps)
 def test_every_aggregate_has_a_reference():
     tested = {Aggregate.from_config(text).name for text, _, _ in (*FREE, *ORDERED)}
     assert tested | set(SHARED) == set(FUNCTIONS)
+
+
+def test_every_kind_of_window_has_all_aggregates():
+    tested = {
+        name.rstrip("_") for fields, _ in (*KINDS.values(), *IN_TIME.values()) for name in fields
+    }
+    assert tested >= set(window_kinds.KINDS)
 
 
 def test_those_that_follow_time_say_so():

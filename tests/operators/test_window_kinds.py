@@ -79,6 +79,12 @@ def calendar(unit, zone=None, **more):
         ("day", "Pacific/Apia", "2011-12-30T09:59", "2011-12-29T10:00", "2011-12-30T10:00"),
         # In Toronto, 1919, the clocks went from 23:30 to 00:30.
         ("day", "America/Toronto", "1919-03-31T04:30", "1919-03-31T04:30", "1919-04-01T04:00"),
+        # Half an hour more or less on Lord Howe; in Santiago the day begins at 01:00.
+        ("day", "Australia/Lord_Howe", "2026-04-05T00:00", "2026-04-04T13:00", "2026-04-05T13:30"),
+        ("day", "Australia/Lord_Howe", "2026-10-04T00:00", "2026-10-03T13:30", "2026-10-04T13:00"),
+        ("hour", "Australia/Lord_Howe", "2026-10-03T15:50", "2026-10-03T14:30", "2026-10-03T16:00"),
+        ("day", "America/Santiago", "2026-09-06T12:00", "2026-09-06T04:00", "2026-09-07T03:00"),
+        ("week", "America/St_Johns", "2026-03-08T12:00", "2026-03-02T03:30", "2026-03-09T02:30"),
         ("day", "America/Havana", "2025-11-02T12:00", "2025-11-02T04:00", "2025-11-03T05:00"),
     ],
 )

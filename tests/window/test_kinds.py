@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
+import pkgutil
+import typing
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import edgestream.window
+from edgestream.aggregate.pool import Pool
 from edgestream.batch import Batch, Dictionary, to_python
+from edgestream.operators import window_kinds
 from edgestream.operators.window import Window
+from edgestream.window.calendar import Unit
+from edgestream.window.kind import Kind
+from tests.window import test_properties
 from tests.window.reference import SECOND, Result, aggregates, scale
 from tests.window.reference_kinds import (
     BetweenReference,
@@ -114,6 +124,14 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
         {"tumbling": "10s", "emit_empty": True, "forget": "20s", "emit_every": "4s"},
         lambda: GridReference(even(10 * S, 10 * S), 0, 4 * S, 20 * S),
     ),
+    "calendar early": (
+        {"calendar": "hour", "zone": "Europe/Madrid", "emit_every": "4s"},
+        lambda: GridReference(calendar("hour", "Europe/Madrid"), 0, 4 * S),
+    ),
+    "calendar empty": (
+        {"calendar": "hour", "zone": "Europe/Madrid", "emit_empty": True, "forget": "3h"},
+        lambda: GridReference(calendar("hour", "Europe/Madrid"), forget=3 * HOUR, apart=HOUR),
+    ),
     "minute of a calendar": (
         {"calendar": "hour", "zone": "Europe/Madrid", "late": "1h"},
         lambda: GridReference(calendar("hour", "Europe/Madrid"), HOUR),
@@ -189,7 +207,40 @@ def test_any_stream_gives_what_the_reference_gives(kind, given_steps):
     run({**fields, "by": ["key"], "aggregate": AGGREGATES}, make(), given_steps)
 
 
-@pytest.mark.parametrize("unit", ["hour", "day", "week", "month", "year"])
+ALL = [fields for fields, _ in (*test_properties.KINDS.values(), *KINDS.values())]
+CUT = {"session": "5s", "max": "12s"}
+"""Held to a reference in `test_properties`, as are all of its own with ``late``."""
+
+
+def test_every_kind_has_a_reference():
+    assert {name.rstrip("_") for fields in ALL for name in fields} >= set(window_kinds.KINDS)
+
+
+def test_every_setting_of_a_kind_has_a_reference():
+    late = [{**fields, "late": "7s"} for fields, _ in test_properties.KINDS.values()]
+    tested = [{name.rstrip("_") for name in fields} for fields in (*ALL, *late, CUT)]
+    for name, owners in window_kinds.SETTINGS.items():
+        for kind in owners:
+            assert any({name, kind} <= fields for fields in tested), f"{name} with {kind}"
+
+
+def test_every_class_of_windows_is_held_to_a_reference():
+    for module in pkgutil.iter_modules(edgestream.window.__path__, "edgestream.window."):
+        importlib.import_module(module.name)
+    pool = Pool({})
+    classes = {
+        type(window_kinds.maker(Window(**fields, aggregate={"n": "count()"}), by_key)(pool))
+        for fields in ALL
+        for by_key in (False, True)
+    }
+    assert classes == {one for one in _below(Kind) if not inspect.isabstract(one)}
+
+
+def _below(one: type) -> set[type]:
+    return set(one.__subclasses__()).union(*map(_below, one.__subclasses__()))
+
+
+@pytest.mark.parametrize("unit", typing.get_args(Unit))
 @pytest.mark.parametrize("late", [0, 7200])
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_steps=steps)
