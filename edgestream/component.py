@@ -323,6 +323,13 @@ class Operator(Component):
         """The rows that leave because no row before ``watermark`` (ns) is awaited any more."""
         return ()
 
+    def behind(self) -> int:
+        """How far behind the watermark (ns) rows that came in time may leave.
+
+        What follows goes by a watermark that is so much less, so that none of them is late there.
+        """
+        return 0
+
     def due(self) -> int | None:
         """The watermark (ns) at which rows will next leave, where that is known."""
         return None

@@ -149,6 +149,11 @@ def _parse_iso(text: str) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000
 
 
+def put_back(watermark: int, by: int) -> int:
+    """A watermark that is less ``by`` ns; of what is unknown or has ended there is no less."""
+    return watermark if watermark in (UNKNOWN, ENDED) else max(watermark - by, UNKNOWN)
+
+
 class Watermark:
     """How far one source has got: no row before ``value`` (ns) is awaited any more."""
 

@@ -16,7 +16,7 @@ from edgestream.component import MAIN, OVERFLOW, Codec, Operator, Outputs, Sink
 from edgestream.delivery import received
 from edgestream.entry import Entry, columns_given, demand, known_ids
 from edgestream.errors import ConfigError, Problem
-from edgestream.eventtime import UNKNOWN, Watermark
+from edgestream.eventtime import UNKNOWN, Watermark, put_back
 from edgestream.operators.failing import Refused, in_parts
 from edgestream.operators.function import Use
 from edgestream.operators.protocols import Sided
@@ -95,7 +95,7 @@ class Graph:
         known = dict(watermarks)
         for node in self.nodes.values():
             mark = min((known[name.partition(":")[0]] for name in node.inputs), default=UNKNOWN)
-            known[node.id] = mark
+            known[node.id] = put_back(mark, node.operator.behind())
             if node.by_key and isinstance(node.operator, Timed) and mark > UNKNOWN:
                 node.watermark = mark
                 made = node.operator.advance_each(mark, self._reached(node, known))

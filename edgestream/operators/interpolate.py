@@ -39,7 +39,8 @@ class Interpolate(PerKey):
     ``time`` and the columns, which become floats. ``(keys, time)`` identifies it. It leaves as
     soon as the reading on its right side has come; where a reading stands on the grid itself, its
     own value leaves. Between readings more than ``max_gap`` apart nothing is known, and no row
-    leaves for the times between.
+    leaves for the times between. A window behind it closes later by ``max_gap``, since a reading
+    may give rows for so long before it.
 
     A row without any of the values is no reading. Where one of several values is missing in a
     reading, it is missing on the lines to both sides; for columns that come in rows of their own
@@ -135,13 +136,17 @@ class Interpolate(PerKey):
         self._state().advance(watermark)
         return ()
 
+    def behind(self) -> int:
+        """The longest line: a reading gives rows as far back as the one before it may lie."""
+        return int(nanos(self.max_gap))
+
     def snapshot(self) -> State:
         """The keys with their last readings."""
-        return self._state().save(self._of())
+        return self._state().save(_of(self))
 
     def restore(self, saved: State) -> None:
         """Go on from a snapshot; raises `ConfigError` where it is of other columns or keys."""
-        self._state().load(saved, self._of())
+        self._state().load(saved, _of(self))
 
     def _points(
         self,
@@ -175,8 +180,10 @@ class Interpolate(PerKey):
             self._table = Table(self.by, nanos(self.forget), blank)
         return self._table
 
-    def _of(self) -> dict[str, object]:
-        return {"by": list(self.by), "columns": list(self.columns)}
+
+def _of(step: Interpolate) -> dict[str, object]:
+    """What a snapshot is of."""
+    return {"by": list(step.by), "columns": list(step.columns)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class Sort(Operator):
     when rows of its time have left already leaves unchanged by the port ``late``.
 
     Put it before steps that go by the order of rows (``lag``, ``changed``, ``interpolate``).
-    Windows need none. What is held is the rows of ``delay`` and ``within``; a row from the
-    future is held until its time has come.
+    Windows need none; behind it they close later by ``within``. What is held is the rows of
+    ``delay`` and ``within``; a row from the future is held until its time has come.
     """
 
     ports = (LATE, OVERFLOW)
@@ -92,6 +92,10 @@ class Sort(Operator):
                 rest.append(_Part(part.rows.take(slice(cut, None)), int(part.rows.times[cut])))
         self._parts = rest
         return ((MAIN, _ordered(concat(ready)).rows),) if ready else ()
+
+    def behind(self) -> int:
+        """The rows that it holds longer than the watermark says."""
+        return int(nanos(self.within))
 
     def state_bytes(self) -> int:
         """The bytes of the rows that are held."""

@@ -50,7 +50,8 @@ class Window(Operator):
     - ``tumbling``: of one length, one after the other. ``hopping``: of one length, one ``every``
       so often. Both are aligned to the epoch, in UTC, also before 1970.
     - ``calendar``: an hour, day, week (from Monday), month or year as the clocks in ``zone`` go: a
-      day on which they change has 23 or 25 hours, and an hour that they show twice is two.
+      day on which they change has 23 or 25 hours, and an hour that they show twice is two. Where
+      they change by half an hour, an hour is longer than 60 minutes, never shorter.
     - ``session``: rows with less than this time between them. ``max`` cuts a session where a row
       comes that long or longer after its first.
     - ``sliding``: for every row, the rows of its key up to it and this far back. Here
@@ -81,7 +82,8 @@ class Window(Operator):
     ``sliding``, ``count``, ``opens`` and ``closes`` take the rows of a key in the order of time,
     those of one time as they came; one that comes after the watermark leaves by ``late``. There,
     two windows of a key never share a ``window_start``: the second is given a microsecond more.
-    At the end of the stream what is open leaves.
+    At the end of the stream what is open leaves; a step behind it takes that for the last moment of
+    the stream, not for late.
 
     Aggregates skip missing values, NaN among them; of no value at all, ``count`` is 0 and most
     others are missing. ``first`` and ``last`` go by event time, then by arrival. Infinities go

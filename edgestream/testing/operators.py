@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from edgestream.batch import Batch, Strings, concat, empty, to_python
-from edgestream.component import Operator, Outputs, State
+from edgestream.component import MAIN, Operator, Outputs, State
+from edgestream.eventtime import ENDED, UNKNOWN
 
 Event: TypeAlias = Batch | int
 Rows: TypeAlias = Mapping[str, list[dict[str, Any]]]
@@ -43,12 +44,15 @@ def check_operator(operator: Operator, events: Sequence[Event], *, ordered: bool
     - what it is given does not change;
     - a batch without rows is accepted, changes nothing and brings nothing;
     - one batch is as good as any cut of it: rows one by one, halves, or joined with its neighbours;
+    - no row leaves further behind the watermark than it says (`Operator.behind`), unless rows came
+      that were late: the next step would take it for late;
     - a snapshot taken anywhere, written as JSON and arrays and read back, goes on the same, and
       going on does not change the snapshot. An operator without a snapshot must go on without one.
 
     ``ordered`` false compares rows without their order. Raises AssertionError.
     """
     wanted = _Expected(_run_watched(copy.deepcopy(operator), events), ordered)
+    _check_in_time(copy.deepcopy(operator), events)
     _check_empty(operator, events, wanted)
     cuts = {
         "cut into single rows": list(_cut(events, 1)),
@@ -140,6 +144,20 @@ def _check_empty(operator: Operator, events: Sequence[Event], wanted: _Expected)
     assert not run_operator(alone, [nothing]), "rows leave because of a batch without rows"
     spread = itertools.chain.from_iterable((nothing, event) for event in events)
     wanted.compare(run_operator(copy.deepcopy(operator), spread), "with empty batches between")
+
+
+def _check_in_time(operator: Operator, events: Iterable[Event]) -> None:
+    """What follows has the watermark of before an event when it is given what leaves by it."""
+    mark, late, behind = UNKNOWN, ENDED, operator.behind()
+    for event in events:
+        if isinstance(event, Batch):
+            came = int(event.times.min(initial=ENDED))
+            late = min(late, came) if came < mark else late
+        floor = min(mark, late)
+        for row in run_operator(operator, [event]).get(MAIN, []):
+            assert row[TIME] >= floor - behind, f"{row} is behind the watermark {floor} by more"
+        if not isinstance(event, Batch):
+            mark = max(mark, event)
 
 
 def _cut(events: Iterable[Event], size: int) -> Iterable[Event]:

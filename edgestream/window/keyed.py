@@ -21,7 +21,7 @@ from edgestream.window.grid import EARLIEST, LATEST
 from edgestream.window.kind import FAR, UNKNOWN, Kind, Mask, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.marks import Marks, Names
-from edgestream.window.running import Running, leaving_batch, part
+from edgestream.window.running import Running, in_time, leaving_batch, part
 
 
 class Keyed(Running):
@@ -135,11 +135,11 @@ class Keyed(Running):
 
     def _go_on(self, following: Times) -> Iterator[Batch]:
         """Each slot goes on to its watermark; what leaves does not leave again."""
-        kind = self._kind
+        kind, before = self._kind, self._marks.of
         kind.follow(following)
         for closed in kind.close():
             self._marks.leave(closed.slots, closed.ends + kind.late)
-            yield leaving_batch(self._keys, closed)
+            yield leaving_batch(self._keys, in_time(closed, kind, before[closed.slots]))
 
     def _place_ready(self, following: Times) -> None:
         """Place the rows before the watermarks of their keys, in the order of time."""

@@ -17,7 +17,7 @@ from edgestream.aggregate.pool import Pool
 from edgestream.batch import Array, Batch, concat
 from edgestream.window.early import Early, Queue
 from edgestream.window.grid import EARLIEST, LATEST
-from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows
+from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Rows, Times
 from edgestream.window.known import Known
 from edgestream.window.lookup import Numbers
 from edgestream.window.remembered import Remembered
@@ -96,12 +96,12 @@ class Running:
         watermark = max(watermark, kind.watermark)
         if self._early.every:
             yield from self._emit_early(watermark)
-        kind.watermark = watermark
+        before, kind.watermark = kind.watermark, watermark
         if watermark < kind.due and watermark - kind.soonest < waiting.low:
             return
         self._take_waiting()
         for closed in kind.close():
-            yield leaving_batch(self._keys, closed)
+            yield leaving_batch(self._keys, in_time(closed, kind, before))
         self._forget()
 
     def save(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -257,6 +257,17 @@ class Running:
 def _whole(watermark: int) -> int:
     """In microseconds, as windows are: rows of one are taken together."""
     return watermark if abs(watermark) >= LATEST else watermark // 1000 * 1000
+
+
+def in_time(closed: Closed, kind: Kind, before: Times | int) -> Closed:
+    """At the end of the stream, with times that no watermark had passed before.
+
+    What is open then may have had its last row long ago; the next step would take it for late.
+    """
+    if kind.ordered and kind.watermark == FAR:
+        times = closed.ends - 1 if closed.times is None else closed.times
+        closed.times = np.maximum(times, before)
+    return closed
 
 
 def leaving_batch(keys: Remembered, closed: Closed) -> Batch:
