@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.textcodes import TextCodes
+from edgestream.textcodes import TextCodes, Words
 
 MISSING = -1
 """The code of a missing string."""
@@ -45,12 +45,13 @@ class Dictionary:
     came, in a Python dictionary. Texts that were appended are in neither before anyone asks.
     """
 
-    __slots__ = ("_again", "_behind", "_codes", "_many")
+    __slots__ = ("_again", "_behind", "_codes", "_many", "_moved")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         """Start with ``values`` as codes 0, 1, 2, …"""
         self._codes = _Codes()
         self._many: TextCodes | None = None
+        self._moved = False
         self._again = 0
         self._behind: int | None = None
         for text in values:
@@ -77,11 +78,12 @@ class Dictionary:
         """Codes of ``texts`` (None is missing), adding those that are new."""
         self._catch_up()
         known = len(self)
-        if self._many is None:
+        if not self._moved:
             codes = self._encoded(texts)
             self._again += len(texts) - (len(self) - known)
             enough = MANY
         else:
+            assert self._many is not None
             codes = self._many.find(texts)
             rest = np.flatnonzero(codes < 0)
             if len(rest):
@@ -91,6 +93,23 @@ class Dictionary:
             enough = _RECENT
         if known >= enough and _PAYS * self._again >= known:
             self._settle()
+        return codes
+
+    def encode_words(self, words: Words) -> NDArray[np.int32]:
+        """The same for texts that are rows of words: UTF-8 without a NUL, filled up with zeros."""
+        self._catch_up()
+        if self._many is None:
+            self._many = TextCodes()
+        known = len(self)
+        codes = self._many.look_up(words)
+        rest = np.flatnonzero(codes < 0)
+        if len(rest):
+            raw = words[rest].view(f"S{words.shape[1] * words.itemsize}")[:, 0].tolist()
+            codes[rest] = self._encoded(list(map(bytes.decode, raw)))
+            self._again += len(rest) - (len(self) - known)
+            waiting = len(self) - self._many.count
+            if waiting and _PAYS * self._again >= waiting:
+                self._settle()
         return codes
 
     def append(self, texts: Iterable[str]) -> None:
@@ -113,13 +132,17 @@ class Dictionary:
             self._codes.update(zip(self.values[begin:], range(begin, len(self)), strict=True))
 
     def _settle(self) -> None:
-        """Move texts out of the Python dictionary, all that the table takes."""
-        if self._many is None:
+        """Have the table hold all texts, and only there what it takes where there are many."""
+        if self._many is None or (len(self) >= MANY and not self._moved):
             self._many = TextCodes()
         values = self.values
         fresh = values[self._many.count :]
+        apart = self._many.add(fresh).tolist()
+        self._again = 0
+        if len(self) < MANY:
+            return
+        self._moved = True
         for text in fresh:
             self._codes.pop(text, None)
-        for code in self._many.add(fresh).tolist():
+        for code in apart:
             self._codes[values[code]] = code
-        self._again = 0

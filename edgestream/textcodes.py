@@ -24,6 +24,8 @@ _WORDS: Final = MOST_BYTES // _WORD
 _FEWEST: Final = 1024
 _SPARE: Final = 4
 """So many places for each text; a quarter of them in the second table, for those left over."""
+_SPACIOUS: Final = 16_384
+"""So many places are no burden to the cache, and the fewer texts there are the fewer collide."""
 _NONE: Final = np.iinfo(np.uint64).max
 """The words of what is no text: UTF-8 has no such bytes."""
 _FACTORS: Final = np.array(
@@ -68,9 +70,13 @@ class TextCodes:
 
     def find(self, texts: Sequence[str | None]) -> Codes:
         """The code of each text, −1 where it is not held."""
+        return self.look_up(_packed(texts, self._texts.shape[1]))
+
+    def look_up(self, packed: Words) -> Codes:
+        """The same for texts that are rows of words: UTF-8, filled up with zeros."""
         if not self._held:
-            return np.full(len(texts), -1, np.int32)
-        packed = _packed(texts, self._texts.shape[1])
+            return np.full(len(packed), -1, np.int32)
+        packed, long = self._fitted(packed)
         codes = self._tables[0][self._places(0, packed)]
         wrong = np.flatnonzero(self._differ(codes, packed))
         if len(wrong):
@@ -78,7 +84,17 @@ class TextCodes:
             again = self._tables[1][self._places(1, left)]
             again[self._differ(again, left)] = -1
             codes[wrong] = again
+        if long is not None:
+            codes[long] = -1
         return codes
+
+    def _fitted(self, packed: Words) -> tuple[Words, NDArray[np.bool_] | None]:
+        """Texts in as many words as the ones held, and which are too long for that."""
+        width = self._texts.shape[1]
+        if packed.shape[1] <= width:
+            missing = width - packed.shape[1]
+            return (np.pad(packed, ((0, 0), (0, missing))) if missing else packed), None
+        return packed[:, :width], np.logical_or.reduce(packed[:, width:], axis=1)
 
     def add(self, texts: Sequence[str]) -> NDArray[np.intp]:
         """Take the texts of the codes from `count` on; gives the codes of those it does not hold.
@@ -92,7 +108,7 @@ class TextCodes:
         self._texts[begin : self.count] = packed[:, : self._texts.shape[1]]
         self._held += int(np.count_nonzero(fit))
         if _SPARE * self._held > len(self._tables[0]):
-            self._tables = _tables(1 << (_SPARE * self._held).bit_length())
+            self._tables = _tables(max(_SPACIOUS, 1 << (_SPARE * self._held).bit_length()))
             begin = 0
         codes = np.arange(begin, self.count)
         fit = self._texts[begin : self.count, 0] != _NONE

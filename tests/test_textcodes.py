@@ -59,6 +59,50 @@ def test_a_large_dictionary_codes_as_a_small_one(batches, appended):
     assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
 
 
+PLAIN = st.text("abé", max_size=4) | st.text("abé", min_size=6, max_size=9)
+PLAIN_TEXTS = st.lists(PLAIN | st.text("ab", min_size=38, max_size=48), min_size=1, max_size=40)
+
+
+@given(st.lists(PLAIN_TEXTS, max_size=8), NEW, st.booleans())
+def test_texts_that_are_rows_of_words_are_coded_as_texts(batches, appended, many):
+    dictionary, plain = Dictionary(), Plain()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY", 2 if many else 1_000_000)
+        patch.setattr(module, "_RECENT", 1)
+        patch.setattr(textcodes, "_FEWEST", 4)
+        patch.setattr(textcodes, "_SPACIOUS", 4)
+        for at, texts in enumerate(batches):
+            raw = [text.encode() for text in texts]
+            size = -(-max(1, *map(len, raw)) // 8) * 8
+            words = np.array(raw, f"S{size}").view(np.uint64).reshape(len(raw), -1)
+            assert dictionary.encode_words(words).tolist() == [plain[text] for text in texts]
+            if at == len(batches) // 2:
+                fresh = [text for text in appended if text not in plain]
+                dictionary.append(fresh)
+                for text in fresh:
+                    plain[text]
+            if at % 2:
+                assert dictionary.encode(texts).tolist() == [plain[text] for text in texts]
+            for text in texts:
+                assert dictionary.code(text) == plain[text]
+    assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
+
+
+def test_known_rows_of_words_are_not_made_into_texts(monkeypatch):
+    texts = [f"sensor-{number:04d}" for number in range(1_000)]
+    words = np.array(texts, "S16").view(np.uint64).reshape(-1, 2)
+    dictionary = Dictionary()
+    dictionary.encode_words(words)
+    dictionary.encode_words(words)
+    made = []
+    encoded = Dictionary._encoded
+    monkeypatch.setattr(
+        Dictionary, "_encoded", lambda self, texts: made.extend(texts) or encoded(self, texts)
+    )
+    assert dictionary.encode_words(words).tolist() == list(range(1_000))
+    assert len(made) < 20
+
+
 @given(NEW, TEXTS)
 def test_what_was_appended_to_a_small_dictionary_is_found(appended, texts):
     dictionary, plain = Dictionary(), Plain()

@@ -112,6 +112,10 @@ class Shape:
         kinds = [column.kind for column in self._columns if column is not None]
         return all(kind is not None and kind in FITTING for kind in kinds)
 
+    def widened(self, other: Shape) -> Shape:
+        """The same shape."""
+        return self
+
     def read(self, block: Block, rows: NDArray[np.int64]) -> Found:
         """The values of those among ``rows`` that are of this shape."""
         found = Found(block, rows)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgestream.batch import MISSING, Array, Column, Dictionary, Strings
 from edgestream.codecs.literals import number
 from edgestream.schema import ColumnKind
+from edgestream.textcodes import Words
 
 Declared: TypeAlias = Literal["float", "int", "bool", "string"]
 """What a user may say a column is."""
@@ -51,8 +52,13 @@ class Texts:
 
     def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
         """The codes of ``texts``; None is missing."""
-        known = len(self.dictionary)
-        codes = self.dictionary.encode(texts)
+        return self._counted(len(self.dictionary), self.dictionary.encode(texts))
+
+    def encode_words(self, words: Words) -> NDArray[np.int32]:
+        """The codes of texts that are rows of words; see `textcodes`."""
+        return self._counted(len(self.dictionary), self.dictionary.encode_words(words))
+
+    def _counted(self, known: int, codes: NDArray[np.int32]) -> NDArray[np.int32]:
         if len(self.dictionary) > known:
             self._characters += sum(map(len, self.dictionary.values[known:]))
         return codes

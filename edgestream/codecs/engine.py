@@ -1,7 +1,7 @@
 """Which implementation turns JSON payloads into columns: the one place where it is chosen.
 
-Today there is one, in Python over msgspec. A native one is a class of the shape of `Engine`, made
-from the same layout; its package offers it as the entry point ``json`` of the group
+Today there is one, in Python over numpy and msgspec. A native one is a class of the shape of
+`Engine`, made from the same layout; its package offers it as the entry point ``json`` of the group
 ``edgestream.decoders``, and `decoder` is where that would be looked up. It keeps the rules of
 docs/codecs.md ("Rules for every decoder"), line by line, and shares its snapshots.
 """
@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from edgestream.codecs.columns import Texts
-from edgestream.codecs.json_decode import Reading
-from edgestream.codecs.json_form import JsonForm
 from edgestream.codecs.json_layout import Layout
+from edgestream.codecs.json_shaped import JsonReading
 from edgestream.component import Decoded, State
 
 
@@ -40,4 +39,4 @@ class Engine(Protocol):
 
 def decoder(layout: Layout, max_payload: int) -> Engine:
     """What decodes JSON payloads into the columns of ``layout``."""
-    return Reading(layout, JsonForm(max_payload))
+    return JsonReading(layout, max_payload)

@@ -73,9 +73,17 @@ class Reading:
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
         """The columns of the good payloads, and why the others are rejected."""
-        columns = self.layout.columns
-        for column in columns.values():
+        self._renew()
+        return self._each(payloads)
+
+    def _renew(self) -> None:
+        """Between batches: forget texts if there are too many."""
+        for column in self.layout.columns.values():
             column.texts.renew()
+
+    def _each(self, payloads: Sequence[bytes]) -> Decoded:
+        """The same, each payload read for itself."""
+        columns = self.layout.columns
         rejected: dict[int, str] = {}
         counts: list[int] = []
         pieces: dict[str, list[Array | None]] = {}

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgestream.batch import to_python
-from edgestream.codecs import cbor_decode
+from edgestream.codecs import cbor_decode, shaped
 from edgestream.codecs.cbor import Cbor
 from edgestream.codecs.cbor_form import Loader
 
@@ -251,7 +251,7 @@ def test_no_more_shapes_are_kept_than_there_may_be(monkeypatch):
     codec = Cbor()
     for n in range(30):
         codec.decode([pack({f"f{n}": n})])
-    assert len(codec._engine._shapes) == cbor_decode.MAX_SHAPES
+    assert len(codec._engine._shapes) == shaped.MAX_SHAPES
     decoded = codec.decode([pack({f"f{n}": n}) for n in range(30)])
     assert decoded.count == 30
     assert np.nansum([decoded.columns[f"f{n}"] for n in range(30)]) == sum(range(30))

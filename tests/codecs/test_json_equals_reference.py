@@ -9,7 +9,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from edgestream.batch import to_python
-from edgestream.codecs import json_decode
+from edgestream.codecs import json_decode, json_shaped, shaped
 from edgestream.codecs.json import Json
 from edgestream.component import State
 from tests.codecs.reference import Reference
@@ -152,11 +152,13 @@ def near(value):
     return float(value) if isinstance(value, int) else value
 
 
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
+@pytest.fixture(autouse=True, params=[1, 10**9], ids=["by shape", "one by one"])
+def _small_chunks(monkeypatch, request):
     """Chunks so small that blocks of a few payloads fill several."""
     monkeypatch.setattr(json_decode, "CHUNK", 4)
     monkeypatch.setattr(json_decode, "FIRST_CHUNK", 3)
+    monkeypatch.setattr(json_shaped, "FEW", request.param)
+    monkeypatch.setattr(shaped, "TOGETHER", 5)
 
 
 @settings(max_examples=150, deadline=None, phases=PHASES)

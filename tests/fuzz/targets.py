@@ -12,14 +12,16 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, cast
 from unittest import mock
 
 import numpy as np
 
 from edgestream.batch import Strings, from_rows, to_python
-from edgestream.codecs import cbor_decode
+from edgestream.codecs import cbor_decode, json_shaped
 from edgestream.codecs.cbor import Cbor
+from edgestream.codecs.json import Json
 from edgestream.component import Codec, State
 from edgestream.config import values
 from edgestream.config.yaml import load
@@ -110,22 +112,26 @@ def _consistent(codec: Codec, decoded: Any, payloads: int) -> None:
     codec.state_bytes()
 
 
-def _cbor_shapes(data: bytes) -> str:
+def _shapes(codec_class: type[Json] | type[Cbor], module: ModuleType) -> Callable[[bytes], str]:
     """A payload after one whose shape it may have: read by it and read alone it is the same."""
-    sample, _, payload = data[1:].partition(_BETWEEN)
-    wanted = [None, frozenset({"a"}), frozenset({"a", "b.c"})][(data[:1] or b"\0")[0] % 3]
-    become = []
-    for few in (1, 1 << 30):
-        codec = Cbor()
-        codec.want(wanted, {"a": "float"} if wanted else {})
-        with mock.patch.object(cbor_decode, "FEW", few):
-            codec.decode([sample] * 2)
-            decoded = codec.decode([payload, sample, payload])
-        _consistent(codec, decoded, 3)
-        columns = {name: to_python(column) for name, column in decoded.columns.items()}
-        become.append((repr(columns), decoded.count, decoded.rejected, codec.snapshot()))
-    assert become[0] == become[1], "by its shape it is another"
-    return decoded.rejected.get(0, f"{decoded.count} rows {sorted(decoded.columns)[:3]}")
+
+    def run(data: bytes) -> str:
+        sample, _, payload = data[1:].partition(_BETWEEN)
+        wanted = [None, frozenset({"a"}), frozenset({"a", "b.c"})][(data[:1] or b"\0")[0] % 3]
+        become = []
+        for few in (1, 1 << 30):
+            codec = codec_class()
+            codec.want(wanted, {"a": "float"} if wanted else {})
+            with mock.patch.object(module, "FEW", few):
+                codec.decode([sample] * 2)
+                decoded = codec.decode([payload, sample, payload])
+            _consistent(codec, decoded, 3)
+            columns = {name: to_python(column) for name, column in decoded.columns.items()}
+            become.append((repr(columns), decoded.count, decoded.rejected, codec.snapshot()))
+        assert become[0] == become[1], "by its shape it is another"
+        return decoded.rejected.get(0, f"{decoded.count} rows {sorted(decoded.columns)[:3]}")
+
+    return run
 
 
 # MQTT: what a broker sends, cut anywhere, and what a client writes.
@@ -510,6 +516,12 @@ _SHAPED = [
     b"\xa4\x61z\x62\xc3\xa9\x61a\xfa\x3f\xc0\x00\x00\x61b\xa1\x61c\x63xyz\x61d\x1b\x00\x00\x00\x00\x00\x00\x00\x05",
     b"\xa2\x61a\x38\x1e\x61b\xa2\x61c\xf5\x61d\xf6",
 ]
+_SHAPED_JSON = [
+    b'{"a":1,"b":{"c":"x"},"d":true}',
+    b'{"a": -21.5, "b": {"c": "12345678"}, "d": 12345.678901}',
+    b'{"z":"\xc3\xa9","a":1764000000123,"b":{"c":false,"d":null}}',
+    b'{"d":0.30000000000000004,"a":-9007199254740993,"b.c":""}',
+]
 
 
 def _targets() -> Iterator[tuple[str, Target]]:
@@ -533,7 +545,7 @@ def _targets() -> Iterator[tuple[str, Target]]:
     yield (
         "cbor-shapes",
         Target(
-            _cbor_shapes,
+            _shapes(Cbor, cbor_decode),
             [lead + seed + _BETWEEN + seed for seed in _SHAPED for lead in (b"\0", b"\1", b"\2")],
             (
                 _BETWEEN,
@@ -542,6 +554,31 @@ def _targets() -> Iterator[tuple[str, Target]]:
                 b"\x1b",
                 b"\x78",
                 b"\xf9",
+            ),
+        ),
+    )
+    yield (
+        "json-shapes",
+        Target(
+            _shapes(Json, json_shaped),
+            [
+                lead + seed + _BETWEEN + seed
+                for seed in _SHAPED_JSON
+                for lead in (b"\0", b"\1", b"\2")
+            ],
+            (
+                *(_BETWEEN, b'"', b"\\", b"-", b"0", b".", b"1.5", b"e9", b"9" * 9, b"\n", b" "),
+                *(
+                    b'{"a":',
+                    b',"b":',
+                    b"true",
+                    b"null",
+                    b"}",
+                    b"\xc3\xa9",
+                    b"\xff",
+                    b"\0",
+                    b"x" * 9,
+                ),
             ),
         ),
     )

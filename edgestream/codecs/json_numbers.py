@@ -1,0 +1,179 @@
+"""Numbers where they lie in JSON payloads: whether they are any, how long, and what they are."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.batch import Array
+from edgestream.codecs.columns import HIGHEST, Learnt
+from edgestream.codecs.digits import (
+    WHOLE_POWERS,
+    WORD,
+    Counts,
+    Words,
+    before,
+    decimal,
+    digit_values,
+    first_mark,
+    joined,
+    not_digits,
+    whole,
+    whole_bytes,
+)
+from edgestream.codecs.json_block import Block
+
+MOST_DIGITS: Final = 19
+"""A number of more is not read; so many fit in a word."""
+
+_MINUS, _POINT, _NAUGHT = ord("-"), ord("."), ord("0")
+_ONE, _THREE, _SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
+_EIGHT, _LOW_BYTE = np.uint64(8), np.uint64(0xFF)
+
+Read: TypeAlias = tuple[Counts, NDArray[np.bool_], Array | None]
+"""How many bytes each value has, which of them are as they should be, and what they are: None
+where nobody wants them, or where not all are good."""
+
+
+def short(
+    block: Block,
+    start: NDArray[np.int64],
+    word: Words,
+    column: Learnt | None,
+    good: NDArray[np.bool_],
+) -> Read:
+    """Numbers of fewer than eight bytes: all of one lies in its ``word``."""
+    first = block.bytes.take(start)
+    below = first == _MINUS
+    values = digit_values(word)
+    signed = bool(below.any())
+    if signed:
+        # The sign is passed over. What comes in behind looks like a digit: a number that ends
+        # nowhere before it is not good.
+        values >>= below.astype(np.uint64) << _THREE
+        start = start + below
+        first = block.bytes.take(start)
+    marks = not_digits(values)
+    inside = until = before(marks)
+    digits = end = whole_bytes(inside)
+    good &= (digits == 1) | ((digits > 0) & (first != _NAUGHT))
+    pointed = None
+    if not _is_whole(column):
+        has_point = block.bytes.take(start + digits) == _POINT
+        pointed = has_point if has_point.any() else None
+    if pointed is not None:
+        marks &= marks - _ONE
+        until = before(marks)
+        if not pointed.all():
+            until = np.where(pointed, until, inside)
+        end = whole_bytes(until)
+        good &= (end > digits + 1) | ~pointed
+    good &= end < WORD
+    size = end + below if signed else end
+    if column is None or not good.all():
+        return size, good, None
+    told = _put_together(values, inside, until, pointed)
+    told <<= (WORD - end).astype(np.uint64) << _THREE
+    decimals = None if pointed is None else end - digits - pointed
+    return size, *_signed(joined(told), decimals, below if signed else None, column)
+
+
+def _put_together(
+    values: Words, inside: Words, until: Words, pointed: NDArray[np.bool_] | None
+) -> Words:
+    """The digits alone: what is before the point moves over it. All bits below ``until`` count."""
+    inside >>= _SEVEN
+    told: Words = values & inside
+    if pointed is None:
+        return told
+    told <<= pointed.astype(np.uint64) << _THREE
+    inside <<= _EIGHT
+    inside |= _LOW_BYTE
+    until >>= _SEVEN
+    until &= ~inside
+    until &= values
+    told |= until
+    return told
+
+
+def long(
+    block: Block,
+    start: NDArray[np.int64],
+    words: int,
+    column: Learnt | None,
+    good: NDArray[np.bool_],
+) -> Read:
+    """Numbers of which the digits before and behind the point take so many words."""
+    first = block.bytes.take(start)
+    below = first == _MINUS
+    signed = bool(below.any())
+    if signed:
+        start = start + below
+        first = block.bytes.take(start)
+    values = digit_values(block.words(start, words))
+    digits = first_mark(not_digits(values))
+    size = digits + below if signed else digits
+    good &= (digits == 1) | ((digits > 0) & (first != _NAUGHT) & (digits <= MOST_DIGITS))
+    point = start + digits
+    decimals = None
+    if not _is_whole(column):
+        has_point = block.bytes.take(point) == _POINT
+        if has_point.any():
+            behind = digit_values(block.words(point + 1, words))
+            decimals = first_mark(not_digits(behind)) * has_point
+            size = size + decimals + has_point
+            good &= (decimals > 0) | ~has_point
+            good &= digits + decimals <= MOST_DIGITS
+    if column is None or not good.all():
+        return size, good, None
+    told = _told(block, values, point, digits)
+    if decimals is not None:
+        told *= WHOLE_POWERS.take(decimals)
+        told += _field(block, point + 1 + decimals, decimals)
+    return size, *_signed(told, decimals, below if signed else None, column)
+
+
+def _is_whole(column: Learnt | None) -> bool:
+    """Whether there can be no point: where one is, the next literal is not found."""
+    return column is not None and column.kind == "int"
+
+
+def _told(block: Block, values: Words, ends: NDArray[np.int64], digits: Counts) -> Words:
+    """The whole numbers of so many digits; ``values`` are the words that begin with them."""
+    count = values.shape[1]
+    last = int(digits[0]) - WORD * (count - 1) if len(digits) else 0
+    if last <= 0 or not (digits == digits[0]).all():
+        return _field(block, ends, digits)
+    # All are of the same length, as times are. The last word is moved up to its end.
+    values[:, -1] <<= np.uint64(8 * (WORD - last))
+    values = joined(values)
+    told: Words = values[:, 0]
+    for at in range(1, count):
+        told = told * WHOLE_POWERS[WORD if at < count - 1 else last] + values[:, at]
+    return told
+
+
+def _signed(
+    told: Words, decimals: Counts | None, below: NDArray[np.bool_] | None, column: Learnt
+) -> tuple[NDArray[np.bool_], Array]:
+    """Which numbers are sure and in range, and what they are."""
+    if column.kind == "int":
+        whole_numbers = told.view(np.int64)
+        if below is not None:
+            np.negative(whole_numbers, out=whole_numbers, where=below)
+        return told <= HIGHEST, whole_numbers
+    if decimals is None:
+        decimals = np.zeros(len(told), np.uint8)
+    floats, sure = decimal(told, decimals)
+    if below is not None:
+        # Of zeros only those with a fraction have a sign: -0 is a whole number.
+        np.negative(floats, out=floats, where=below & ((told > 0) | (decimals > 0)))
+    return sure, floats
+
+
+def _field(block: Block, ends: NDArray[np.int64], digits: Counts) -> Words:
+    """The whole number whose digits end at ``ends``."""
+    count = (int(digits.max(initial=1)) + WORD - 1) // WORD
+    return whole(block.words(ends - WORD * count, count), digits)

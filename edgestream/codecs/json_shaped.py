@@ -1,0 +1,70 @@
+"""From JSON payloads to columns: by their shapes, and those of none one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgestream.batch import Array
+from edgestream.codecs.json_block import Room, sizes_of
+from edgestream.codecs.json_form import JsonForm
+from edgestream.codecs.json_layout import Layout
+from edgestream.codecs.json_sample import shape_of
+from edgestream.codecs.json_shape import Found, Shape
+from edgestream.codecs.shaped import Part, ShapedReading
+
+FEW = 1536
+"""Fewer payloads take less time one by one."""
+FEW_LEFT: Final = 64
+"""So few that no shape read yet are not worth another one."""
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""More are not copied in order to be read together."""
+
+
+class JsonReading(ShapedReading[Shape]):
+    """The state of decoding, with the shapes of the payloads that came."""
+
+    def __init__(self, layout: Layout, max_payload: int) -> None:
+        """Begin without a shape."""
+        super().__init__(layout, JsonForm(max_payload))
+        self._max_payload = max_payload
+        self._room = Room()
+
+    @property
+    def few(self) -> int:
+        """Fewer payloads take less time one by one."""
+        return FEW
+
+    def _read_by(
+        self, shapes: Sequence[Shape], payloads: Sequence[bytes]
+    ) -> tuple[NDArray[np.bool_], list[Part]]:
+        """Which payloads are left, and a part for each shape."""
+        left = np.ones(len(payloads), np.bool_)
+        nothing = Part(np.zeros(0, np.int64), {})
+        sizes = sizes_of(payloads)
+        if sizes.sum() > MOST_BYTES:
+            return left, [nothing] * len(shapes)
+        block = self._room.block(payloads, sizes, max(shape.reach for shape in shapes))
+        fitting = block.plain & (sizes <= self._max_payload)
+        parts = []
+        for shape in shapes:
+            rows = np.flatnonzero(left & fitting)
+            if len(rows) < min(FEW_LEFT, self.few):
+                parts.append(nothing)
+                continue
+            found = shape.read(block, rows)
+            left[found.rows] = False
+            arrays = {name: self._array(name, found) for name in found.values}
+            parts.append(Part(found.rows, arrays))
+        return left, parts
+
+    def _shape_of(self, payload: bytes) -> Shape | None:
+        """The shape of a payload that was read alone, if it has one."""
+        return shape_of(payload, self.layout)
+
+    def _array(self, name: str, found: Found) -> Array:
+        values = found.values[name]
+        return self.layout.columns[name].texts.encode_words(values) if values.ndim > 1 else values
