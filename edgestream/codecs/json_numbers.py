@@ -160,10 +160,11 @@ def _signed(
 ) -> tuple[NDArray[np.bool_], Array]:
     """Which numbers are sure and in range, and what they are."""
     if column.kind == "int":
+        fits = told <= HIGHEST
         whole_numbers = told.view(np.int64)
         if below is not None:
             np.negative(whole_numbers, out=whole_numbers, where=below)
-        return told <= HIGHEST, whole_numbers
+        return fits, whole_numbers
     if decimals is None:
         decimals = np.zeros(len(told), np.uint8)
     floats, sure = decimal(told, decimals)

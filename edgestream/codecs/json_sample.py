@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from edgestream.codecs.columns import Learnt
-from edgestream.codecs.digits import WORD
+from edgestream.codecs.digits import MOST_WORDS, WORD
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_numbers import MOST_DIGITS
 from edgestream.codecs.json_shape import (
@@ -111,7 +111,7 @@ class _Sample:
         if unfit or unknown or len(self._values) == MAX_VALUES:
             raise _ShapelessError
         self._literals.append(self._payload[self._begun : begun])
-        self._values.append(Value(form, (end - begun) // WORD + 1, column))
+        self._values.append(Value(form, min((end - begun) // WORD + 1, MOST_WORDS), column))
         self._begun = end
 
     def _next(self) -> bytes:

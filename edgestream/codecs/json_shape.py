@@ -25,8 +25,8 @@ Form: TypeAlias = Literal["number", "text", "flag"]
 
 NUMBER_WORDS: Final = 3
 """So many words of a number are looked at: 23 characters."""
-TEXT_BYTES: Final = WORD * MOST_WORDS - 1
-"""A text of more bytes is not looked for."""
+TEXT_BYTES: Final = WORD * MOST_WORDS
+"""A longer text is not looked for."""
 _TRUE = np.uint64(int.from_bytes(b"true", "little")), np.uint64((1 << 32) - 1)
 _FALSE = np.uint64(int.from_bytes(b"false", "little")), np.uint64((1 << 40) - 1)
 
@@ -156,9 +156,11 @@ class Found:
 
 
 def _text(words: Words, column: Learnt | None, good: NDArray[np.bool_]) -> Read:
-    """What comes before a double quote: words of UTF-8, filled up with zeros."""
+    """What comes before a double quote: words of UTF-8, filled up with zeros.
+
+    Where there is none, the next literal, which begins with one, is not found.
+    """
     end = first_mark(quotes(words))
-    good &= end < WORD * words.shape[1]
     if column is None or not good.all():
         return end, good, None
     return end, good, first_bytes(words, end)

@@ -129,6 +129,7 @@ NUMBERS = [
     *("18446744073709551616", "1234567890123456789", "99999999999999999999", "1764000000123"),
     *("0.1234567890123456", "0.12345678901234567", "21.530000000000001", "179.99999999999997"),
     *("1e5", "1E5", "1.5e-3", "1e400", "NaN", "Infinity", "-Infinity", "true", "null", "tru"),
+    *("123456789012.123456789012345", "99999999999999999.99"),
     *("0.30000000000000004", "123456789.123456789", "9007199254740993.5", "4.35", "0.000001"),
     *("1 ", " 1", "1\n", "1\x00", "1\x80", "1\u0663", "12345678\u0663", "9\xff", "1,2", '1"'),
 ]
@@ -147,9 +148,14 @@ def raw(text):
 def test_numbers(kind):
     """Each beside honest ones: those of one length, and those of many."""
     names = None if kind is None else ["t"]
-    samples = [b'{"z":1,"t":1.5}', b'{"z":1,"t":1234.56789}', b'{"z":1,"t":21.123456789012345}']
+    numbers = ("1.5", "1234.56789", "21.12345678901234567")
+    samples = [b'{"z":1,"t":%s}' % number.encode() for number in numbers]
     if kind == "int":
-        samples = [b'{"z":1,"t":15}', b'{"z":1,"t":1764000000123}']
+        samples = [
+            b'{"z":1,"t":15}',
+            b'{"z":1,"t":1764000000123}',
+            b'{"z":1,"t":1000000000000000000}',
+        ]
     for sample in samples:
         for text in NUMBERS:
             payload = sample[:11] + raw(text) + b"}"
@@ -220,6 +226,24 @@ def test_numbers_are_the_nearest_there_are():
     assert sum(read) <= len(halves)
 
 
+@pytest.mark.parametrize("names", [None, ["g.x", "g.y", "n"], ["n"]])
+def test_names_that_come_twice(names):
+    for payload in (b'{"g":{"x":1},"g":{"y":2}}', b'{"n":1,"n":2}', b'{"n":1,"m":1,"m":2}'):
+        known = b'{"g":{"x":5,"y":6},"n":7,"m":8}'
+        assert_alike([[known], *[[payload] * 3] * 3], names=names)
+
+
+def test_behind_the_last_payload_nothing_of_an_earlier_block_is_left():
+    room = json_block.Room()
+    for text in (b"x" * 500, b"y" * 40):
+        payloads = [text] * 3
+        block = room.block(payloads, json_block.sizes_of(payloads), reach=300)
+        end = int(block.ends[-1])
+        assert block.bytes[block.starts[0] : end].tobytes() == text * 3
+        assert not block.bytes[end : end + 300].any()
+        assert len(block.bytes) >= end + 300 + 40
+
+
 def test_a_column_that_changes_its_kind_meanwhile():
     block = [b'{"n":1}', b'{"n":2}', b'{"n":1.5}', b'{"n":3}']
     assert_alike([[b'{"n":1}'], [b'{"n":1}'] * 3, block, block])
@@ -263,7 +287,7 @@ def test_the_same_rows_and_rejections(blocks, names, demanded):
 
 
 def test_payloads_that_are_too_large():
-    small, large = b'{"d":"a","n":1}', b'{"d":"aaaaaaaaaaaa","n":1}'
+    small, large = b'{"d":"a","n":1}', b'{"d":"aaaaaaa","n":1}'
     assert_alike([[small], [small] * 3, [small, large, small]], max_payload="20B")
 
 
