@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="which; all where none is named")
     parser.add_argument("--list", action="store_true", help="name the cases and their peers")
     parser.add_argument("--peers", metavar="A,B", help="only these; '' is none")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the data, once, no Go")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the data, once, fewer peers"
+    )
     parser.add_argument("--repetitions", type=int, metavar="N", help="default: 2, or 1 if quick")
     parser.add_argument("--save", action="store_true", help="put them into results/DATE.json")
     parser.add_argument(

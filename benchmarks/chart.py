@@ -16,7 +16,7 @@ from benchmarks.runs import OURS, Summary, summaries
 from benchmarks.svg import Picture, legend
 
 _LABEL, _LONGEST, _LINE = 178, 500, 18
-_LONGEST_FIGURE = 430
+_VARIANTS, _LONGEST_FIGURE = 224, 390
 _LONG = 130
 #: a bar of more times the median is cut, so that the others can still be told apart
 _CUT = 8
@@ -88,13 +88,12 @@ def _panel(picture: Picture, found: Sequence[Summary], metric: str) -> None:
     before = ""
     for one, value in zip(shown, values, strict=True):
         picture.y += _LINE if one.variant == before else _LINE + 4
-        same = one.variant == before and one.engine != OURS
+        if one.variant != before or one.engine == OURS:
+            picture.text(20, one.variant)
         before = one.variant
-        picture.text(
-            _LABEL - 8, one.engine if same else f"{one.variant}  {one.engine}", anchor="end"
-        )
-        end = _LABEL + min(value / most, 1) * _LONGEST_FIGURE
-        picture.bar(_LABEL, end, "ours" if one.engine == OURS else "more")
+        picture.text(_VARIANTS - 8, one.engine, anchor="end")
+        end = _VARIANTS + min(value / most, 1) * _LONGEST_FIGURE
+        picture.bar(_VARIANTS, end, "ours" if one.engine == OURS else "more")
         if value > most:
             picture.cut(end - 30)
         ratio = "" if one.ratio is None else f"  (× {times(one.ratio)})"

@@ -11,7 +11,7 @@ from benchmarks.runs import Run, order
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``quick``: about a tenth of the data, once, and without what must be built by Go."""
+    """``quick``: about a tenth of the data, once, and without peers that take long to begin."""
 
     peers: Sequence[str] | None = None
     quick: bool = False
