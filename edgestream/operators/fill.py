@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgestream.batch import NAT, Batch, Column, as_column
 from edgestream.component import MAIN, Outputs, State, component
@@ -13,6 +14,7 @@ from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.operators.kept import Bits
+from edgestream.operators.lines import Lines
 from edgestream.operators.names import check_names
 from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Runs
@@ -26,6 +28,7 @@ _NUMBERS = ("bool", "int", "float")
     shorthand="columns",
     examples=(
         "fill: {columns: [temperature, humidity], by: device, max_age: 5m}",
+        "fill: {columns: level, by: tank, how: linear, max_age: 10m}",
         "fill: {columns: pulses, how: constant, value: 0}",
         "fill: {columns: state, how: constant, value: unknown}",
     ),
@@ -36,27 +39,38 @@ class Fill(PerKey):
     ``how: hold`` takes the last value that the column had in the rows of the key; with
     ``max_age`` only as long as that value is not older, in event time, than the row. It is still
     missing where there was none. Rows of a key count in the order in which they come.
-    ``how: constant`` puts ``value`` everywhere; a column that does not come at all counts as
-    missing in every row.
+    ``how: linear`` draws straight lines in event time between the readings of a key, the rows that
+    have any of the columns. A row that has none of them waits until the next reading comes, or
+    can only come more than ``max_age`` after the last: then it leaves as it came, as does a row
+    before the first reading. Where one of several columns is missing in a reading it is missing
+    on the lines to both sides. The columns become floats; a window behind it closes later by
+    ``max_age``. ``how: constant`` puts ``value`` everywhere; a column that does not come at all
+    counts as missing in every row.
 
-    A key whose last row lies ``forget`` behind the watermark is forgotten.
+    Put behind a window with ``emit_empty``, it fills the windows of silent keys. A key whose last
+    row lies ``forget`` behind the watermark is forgotten.
     """
 
     columns: Sequence[str] = option(help="The columns to fill.", example="[temperature]")
     by: Sequence[str] = option(default=(), help="The key columns; none is one key for all rows.")
-    how: Literal["hold", "constant"] = option(
-        default="hold", help="The last value of the key, or always the same."
+    how: Literal["hold", "linear", "constant"] = option(
+        default="hold",
+        help="The last value of the key, the line to its next one, or always the same.",
     )
     value: bool | float | str | None = option(
         default=None, help="The value for how: constant.", example="0"
     )
     max_age: Duration | None = option(
-        default=None, help="How long a value is held.", minimum=1, example="5m"
+        default=None,
+        help="How long a value is held; how far apart two readings with a line between may be.",
+        minimum=1,
+        example="5m",
     )
     forget: Duration = option(
         default="1d", help="A key without rows for so long is forgotten.", minimum=1
     )
     _table: Table | None = state()
+    _lines: Lines | None = state()
 
     def check(self) -> None:
         """Each way of filling with what belongs to it."""
@@ -68,7 +82,8 @@ class Fill(PerKey):
 
     def infer(self, schema: Schema) -> Schema:
         """The same columns; `ConfigError` where the constant is of another kind than a column."""
-        check_schema(schema, {"columns": self.columns, "by": self.by})
+        numbers = ("columns",) if self.how == "linear" else ()
+        check_schema(schema, {"columns": self.columns, "by": self.by}, numbers)
         problems: list[Problem] = []
         for index, name in enumerate(self.columns):
             kind = schema.kind(name)
@@ -78,11 +93,13 @@ class Fill(PerKey):
                 problems.append(Problem(message, ("columns", index)))
         if problems:
             raise ConfigError(problems)
-        return schema
+        linear = self.how == "linear"
+        return schema.with_fields(dict.fromkeys(self.columns, "float")) if linear else schema
 
     def uses(self) -> Mapping[str, ColumnKind]:
-        """The columns and the key columns, of any kind."""
-        return dict.fromkeys((*self.columns, *self.by), "any")
+        """The columns and the key columns, of any kind; lines are drawn between numbers."""
+        kind: ColumnKind = "float" if self.how == "linear" else "any"
+        return {**dict.fromkeys(self.by, "any"), **dict.fromkeys(self.columns, kind)}
 
     def passes(self, wanted: frozenset[str] | None) -> frozenset[str] | None:
         """What is wanted after it."""
@@ -93,6 +110,9 @@ class Fill(PerKey):
         if not len(batch):
             return ()
         table = self._state()
+        if self._lines is not None:
+            made = self._lines.take(batch)
+            return () if made is None else ((MAIN, made),)
         runs = table.runs(batch)
         filled: dict[str, Column] = {}
         for name in self.columns:
@@ -104,53 +124,94 @@ class Fill(PerKey):
                 fresh = np.where(bits == NAT, value, bits)
             else:
                 bits = kept.bits(column, len(batch))
-                fresh = runs.back(self._held(table, name, runs, bits[runs.order], batch))
+                fresh = runs.back(_held(self, name, runs, bits[runs.order], batch))
             if not np.array_equal(fresh, bits):
                 filled[name] = kept.column(fresh)
         return ((MAIN, batch.with_columns(**filled) if filled else batch),)
 
     def advance(self, watermark: int) -> Outputs:
-        """Nothing leaves; keys are forgotten."""
-        self._state().advance(watermark)
-        return ()
+        """The rows that wait in vain; keys are forgotten."""
+        table = self._state()
+        if self._lines is None:
+            table.advance(watermark)
+            return ()
+        made = self._lines.advance(watermark)
+        return () if made is None else ((MAIN, made),)
+
+    def behind(self) -> int:
+        """How long rows may wait."""
+        return int(nanos(self.max_age)) if self.how == "linear" and self.max_age else 0
+
+    def state_bytes(self) -> int:
+        """The bytes of keys and values, and of the rows that wait."""
+        return super().state_bytes() + (0 if self._lines is None else self._lines.nbytes)
+
+    def grows(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """The rows of new keys, and those that would wait."""
+        new = super().grows(batch)
+        if self._lines is None or not len(batch):
+            return new
+        gaps = self._lines.missing(batch)
+        return gaps if new is None else new | gaps
 
     def snapshot(self) -> State | None:
         """The keys with their last values; a constant needs none."""
-        return None if self.value is not None else self._state().save(self._of())
+        table = self._state()
+        if self._lines is not None:
+            return self._lines.save(_of(self))
+        return None if self.value is not None else table.save(_of(self))
 
     def restore(self, saved: State) -> None:
         """Go on from a snapshot; raises `ConfigError` where it is of other columns or keys."""
-        self._state().load(saved, self._of())
-
-    def _held(self, table: Table, name: str, runs: Runs, bits: Bits, batch: Batch) -> Bits:
-        """For each sorted row its own value or the last one before; remembers the last."""
-        kept, stamps = table.kept[name].values, table.columns[name]
-        times = batch.times[runs.order]
-        before, since = kept[runs.slots], stamps[runs.slots]
-        at = runs.last(bits != NAT)
-        values = np.where(at < 0, before[runs.of], bits[at])
-        when = np.where(at < 0, since[runs.of], times[at])
-        kept[runs.slots], stamps[runs.slots] = values[runs.ends], when[runs.ends]
-        if self.max_age is None:
-            return values
-        return np.where(times - when > nanos(self.max_age), NAT, values)
+        self._table = self._lines = None
+        table = self._state()
+        (table if self._lines is None else self._lines).load(saved, _of(self))
 
     def _state(self) -> Table:
         if self._table is None:
+            forget = nanos(self.forget)
+            if self.how == "linear":
+                self._lines = Lines(self.columns, self.by, self.behind(), forget)
+                self._table = self._lines.table
+                return self._table
             times = {name: np.array(0, np.int64) for name in self.columns}
             by = () if self.value is not None else self.by
-            kept = dict.fromkeys(self.columns, 0)
-            self._table = Table(by, nanos(self.forget), times, kept)
+            self._table = Table(by, forget, times, dict.fromkeys(self.columns, 0))
         return self._table
 
-    def _of(self) -> dict[str, object]:
-        return {"by": list(self.by), "columns": sorted(self.columns)}
+
+def _held(fill: Fill, name: str, runs: Runs, bits: Bits, batch: Batch) -> Bits:
+    """For each sorted row its own value or the last one before; remembers the last."""
+    table = fill._state()
+    kept, stamps = table.kept[name].values, table.columns[name]
+    times = batch.times[runs.order]
+    before, since = kept[runs.slots], stamps[runs.slots]
+    at = runs.last(bits != NAT)
+    values = np.where(at < 0, before[runs.of], bits[at])
+    when = np.where(at < 0, since[runs.of], times[at])
+    kept[runs.slots], stamps[runs.slots] = values[runs.ends], when[runs.ends]
+    if fill.max_age is None:
+        return values
+    return np.where(times - when > nanos(fill.max_age), NAT, values)
+
+
+def _of(fill: Fill) -> dict[str, object]:
+    """What a snapshot is of."""
+    linear = {"how": "linear"} if fill.how == "linear" else {}
+    return {"by": list(fill.by), "columns": sorted(fill.columns), **linear}
 
 
 def _problems(fill: Fill) -> Iterator[Problem]:
     if fill.how == "constant" and fill.value is None:
         yield Problem("which constant?", ("value",), "write value: 0")
-    if fill.how == "hold" and fill.value is not None:
-        yield Problem("belongs to how: constant", ("value",), "write how: constant as well")
+    if fill.how != "constant" and fill.value is not None:
+        yield Problem("belongs to how: constant", ("value",), "write how: constant")
     if fill.how == "constant" and fill.max_age is not None:
-        yield Problem("belongs to how: hold", ("max_age",))
+        yield Problem("belongs to how: hold and how: linear", ("max_age",))
+    if fill.how == "linear":
+        if fill.max_age is None:
+            hint = "write max_age: 10m"
+            yield Problem("how far apart may two readings be?", ("max_age",), hint)
+        elif nanos(fill.forget) <= nanos(fill.max_age):
+            message = f"rows wait {fill.max_age} for the next reading of their key"
+            yield Problem(message, ("forget",), "forget keys later than that")

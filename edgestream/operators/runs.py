@@ -71,6 +71,12 @@ class Runs:
         at = np.maximum.accumulate(np.where(held, np.arange(len(held)), -1))
         return np.where(at < self.starts[self.of], -1, at)
 
+    def following(self, held: NDArray[np.bool_]) -> Numbers:
+        """For each sorted row the nearest one at or after it that is ``held``, or −1."""
+        size = len(held)
+        at = np.minimum.accumulate(np.where(held, np.arange(size), size)[::-1])[::-1]
+        return np.where(at > self.ends[self.of], -1, at)
+
     def maxima(self, values: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.int64]:
         """The largest value so far of each run, which begins with ``before``."""
         out = values.copy()

@@ -82,7 +82,7 @@ def _before(operator: Operator, by_key: bool, port: str, name: str) -> str | Non
     """What a column was called before a step; None where it is another column or not known."""
     if isinstance(operator, Timed):
         return name if by_key and not port and name in operator.by else None
-    if isinstance(operator, Sided) or operator.gathers or operator.holds:
+    if isinstance(operator, Sided) or operator.gathers or operator.holds or operator.behind():
         return None
     passed = operator.passes(frozenset({name}))
     return next(iter(passed)) if passed is not None and len(passed) == 1 else None
