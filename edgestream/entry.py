@@ -62,9 +62,7 @@ def columns_given(entry: Entry) -> tuple[Schema, tuple[Problem, ...]]:
     decoded = Schema({}) if entry.component.gives_rows else entry.codec.schema()
     schema = decoded.merge(given).with_fields(given.fields)
     problems: list[Problem] = []
-    columns = [] if entry.time is None else [("field", entry.time.field)]
-    columns += [] if entry.time is None else [("by", name) for name in entry.time.by]
-    for place, name in columns:
+    for name, place in ({} if entry.time is None else entry.time.columns).items():
         try:
             schema.kind(name)
         except ConfigError as error:
@@ -81,7 +79,7 @@ def demand(entry: Entry, wanted: frozenset[str] | None, kinds: Mapping[str, Colu
     """Tell source and codec which columns the pipeline uses (None is all), and as what."""
     used = dict(kinds)
     if entry.time is not None and entry.time.kind != "any":
-        used = {entry.time.field: entry.time.kind, **used}
+        used = {**dict.fromkeys(entry.time.moments, entry.time.kind), **used}
     naming = _naming(entry)
     used = {**{name: kind for name, kind in naming.items() if kind != "any"}, **used}
     if wanted is not None:
@@ -91,7 +89,7 @@ def demand(entry: Entry, wanted: frozenset[str] | None, kinds: Mapping[str, Colu
     if wanted is not None:
         wanted = wanted - own
         if entry.time is not None:
-            wanted |= frozenset({entry.time.field, *entry.time.by}) - own
+            wanted |= entry.time.columns.keys() - own
     entry.codec.want(wanted, {name: kind for name, kind in used.items() if name not in own})
 
 

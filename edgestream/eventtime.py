@@ -50,6 +50,10 @@ class Time:
     max_future: Duration = option(
         default="5m", help="A row further ahead never moves the watermark."
     )
+    received: str = option(
+        default="",
+        help="The column that says when a row once arrived, in the unit of field; for history.",
+    )
     by: Sequence[str] = option(
         default=(), help="Columns that name a device; each device then has a watermark of its own."
     )
@@ -66,6 +70,17 @@ class Time:
                 raise ConfigError(Problem(f"{name} is there twice", ("by", at)))
 
     @property
+    def moments(self) -> tuple[str, ...]:
+        """The columns that hold times."""
+        return (self.field, self.received) if self.received else (self.field,)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The columns it reads, and by which of its fields."""
+        received = {self.received: "received"} if self.received else {}
+        return {**dict.fromkeys(self.by, "by"), **received, self.field: "field"}
+
+    @property
     def kind(self) -> ColumnKind:
         """What the column must hold, so that one bad value first does not settle it otherwise."""
         if self.unit is None:
@@ -79,7 +94,7 @@ class Time:
             return cls(value)
         if isinstance(value, Mapping):
             return build(cls, value)
-        fields = "{field, unit, delay, idle, max_future, by}"
+        fields = "{field, unit, delay, idle, max_future, received, by}"
         raise ValueError(f"expected the name of a column, or {fields}")
 
     def read(self, column: Column | None, count: int) -> tuple[NDArray[np.int64], dict[int, str]]:
@@ -159,6 +174,7 @@ class Watermark:
 
     def __init__(self, time: Time | None) -> None:
         """For event time as ``time`` says, or for arrival time where it is None."""
+        self._time = time if time and time.received else None
         self._delay = nanos(time.delay) if time else 0
         self._idle = nanos(time.idle) if time else 0
         self._max_future = nanos(time.max_future) if time else ENDED
@@ -178,21 +194,32 @@ class Watermark:
 
     def see(self, batch: Batch, received: int, monotonic: int) -> None:
         """Rows arrived at ``received`` (wall clock, ns)."""
-        self.observe(batch.times, received, monotonic)
+        self.observe(batch.times, self._came(batch, received), monotonic)
 
-    def observe(self, times: NDArray[np.int64], received: int, monotonic: int) -> None:
-        """Rows with these times arrived at ``received`` (wall clock, ns)."""
+    def observe(
+        self, times: NDArray[np.int64], received: int | NDArray[np.int64], monotonic: int
+    ) -> None:
+        """Rows with these times arrived at ``received`` (wall clock, ns; of all, or of each)."""
         if len(times) == 0:
             return
-        newest = int(times.max())
-        if newest > received + self._max_future:
-            sane = times[times <= received + self._max_future]
+        newest, latest = int(times.max()), received + self._max_future
+        if not isinstance(latest, int) or newest > latest:
+            sane = times[times <= latest]
             if len(sane) == 0:
                 return
             newest = int(sane.max())
         self._front = max(self._front, newest)
         self._seen_at = monotonic
         self.value = max(self.value, self._front - self._delay)
+
+    def _came(self, batch: Batch, received: int) -> int | NDArray[np.int64]:
+        """When rows arrived: now, or as their column says, but not later."""
+        if self._time is None or not len(batch):
+            return received
+        once, bad = self._time.read(batch.columns.get(self._time.received), len(batch))
+        came = np.minimum(once, received)
+        came[list(bad)] = received
+        return came
 
     def tick(self, monotonic: int) -> None:
         """Let the clock move the watermark of a silent source."""

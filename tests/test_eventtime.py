@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from edgestream.batch import Column, Strings
+from edgestream.batch import Batch, Column, Strings
 from edgestream.errors import ConfigError
 from edgestream.eventtime import ENDED, UNKNOWN, Time, Watermark
+from edgestream.window.fronts import Fronts
 
 SECOND = 1_000_000_000
 
@@ -84,6 +85,21 @@ def test_a_row_from_the_future_moves_nothing() -> None:
     assert mark.value == 100 * SECOND
     mark.observe(ns(90_000), received=101 * SECOND, monotonic=0)
     assert mark.value == 100 * SECOND
+
+
+@pytest.mark.parametrize("by", [(), ("device",)])
+def test_of_history_a_row_is_ahead_of_when_it_once_arrived(by: tuple[str, ...]) -> None:
+    time = Time("t", delay="0s", max_future="5m", received="at", by=by)
+    mark = Fronts(time) if by else Watermark(time)
+    columns = {"device": Strings.of(["a", "a", "b"]), "at": np.array([100, 101, np.nan])}
+    batch = Batch(columns, ns(100, 86_400, 99))
+    mark.see(batch, received=10**9 * SECOND, monotonic=0)
+    assert mark.value == (99 if by else 100) * SECOND
+    # A row cannot have come later than now, whatever it says; without the column it came now.
+    claimed = Batch({"at": np.array([10**6, 10**6])}, ns(200, 86_400))
+    for batch in (claimed, Batch({}, ns(300, 86_400))):
+        mark.observe(batch.times, mark._came(batch, 200 * SECOND), 0)
+        assert mark.front == int(batch.times[0])
 
 
 def test_silence_lets_the_clock_move_it() -> None:

@@ -21,7 +21,7 @@ from edgestream.config.values import nanos
 from edgestream.errors import ConfigError, Problem
 from edgestream.eventtime import ENDED, UNKNOWN, Time, Watermark
 from edgestream.window.index import KeyIndex
-from edgestream.window.kind import Times
+from edgestream.window.kind import Mask, Times
 from edgestream.window.stored import stored
 
 _VERSION = 1
@@ -64,8 +64,9 @@ class Fronts(Watermark):
 
     def see(self, batch: Batch, received: int, monotonic: int) -> None:
         """Rows arrived: the front of each key follows its own rows, and no others."""
-        self.observe(batch.times, received, monotonic)
-        sane = batch.times <= received + self._max_future
+        came = self._came(batch, received)
+        self.observe(batch.times, came, monotonic)
+        sane: Mask = batch.times <= came + self._max_future
         if not sane.any():
             return
         if len(self._index) > _FEW:
@@ -79,7 +80,7 @@ class Fronts(Watermark):
         self._seen[keys] = monotonic
         self._publish(monotonic)
 
-    def observe(self, times: Times, received: int, monotonic: int) -> None:
+    def observe(self, times: Times, received: int | Times, monotonic: int) -> None:
         """The front of the whole source."""
         value = self.value
         super().observe(times, received, monotonic)
