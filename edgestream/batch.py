@@ -105,7 +105,7 @@ class Batch:
         for name, column in self.columns.items():
             if len(column) != n:
                 raise ValueError(f"column {name!r} has {len(column)} rows, times has {n}")
-            freeze(column.codes if isinstance(column, Strings) else column)
+            (column.codes if isinstance(column, Strings) else column).setflags(write=False)
 
     def __len__(self) -> int:
         """The number of rows."""

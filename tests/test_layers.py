@@ -65,6 +65,7 @@ WAIVERS = {
     "edgestream.store.store:Store": "one method for each thing the runtime asks of the file",
     "edgestream.window.aligned:Aligned": "eight of its methods are the contract of a window kind",
     "edgestream.window.blocks:Blocks": "arrays kept in step by every method",
+    "edgestream.window.kind:Kind": "the whole contract of a window kind",
     "edgestream.window.keyed:Keyed": "what `Running` does, by the watermark of each key",
     "edgestream.window.marks:Marks": "arrays kept in step by every method",
     "edgestream.window.panes:Panes": "one structure whose arrays are kept in step by every method",

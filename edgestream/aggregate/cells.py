@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.aggregate import Aggregate
+from edgestream.aggregate.function import Function
 from edgestream.aggregate.parts import Cells as Positions
 from edgestream.aggregate.parts import Part
 from edgestream.aggregate.track import Track
@@ -31,10 +32,10 @@ class Cells:
     def __init__(self, aggregates: Mapping[str, Aggregate], size: int = 0) -> None:
         """Make ``size`` cells without rows."""
         wanted: list[tuple[Aggregate, list[Part]]] = []
-        self._uses: dict[str, tuple[Aggregate, int]] = {}
+        self._uses: dict[str, tuple[Function, int]] = {}
         # By text: what a column is called, and where it stands, does not change the state.
         for name, aggregate in sorted(aggregates.items(), key=lambda item: str(item[1])):
-            self._uses[name] = aggregate, _track_of(aggregate, wanted)
+            self._uses[name] = aggregate.function, _track_of(aggregate, wanted)
         self._uses = {name: self._uses[name] for name in aggregates}
         self.rows = np.zeros(size, np.int64)
         self.tracks = [
@@ -85,8 +86,7 @@ class Cells:
         """The results, a row a cell."""
         results: dict[str, Column] = {}
         with np.errstate(all="ignore"):
-            for name, (aggregate, at) in self._uses.items():
-                function = aggregate.function
+            for name, (function, at) in self._uses.items():
                 if at < 0:
                     results[name] = function.finish(self.rows, {}, "any")
                 else:

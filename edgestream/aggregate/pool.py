@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.parts import Cells as Positions
 
 _SMALLEST = 64
+_FEW = 64
 MOST_CELLS = 1 << 16
 """So many cells are gathered at once at most, and no more than take this many bytes:"""
 _MOST_BYTES = 8 << 20
@@ -41,10 +42,17 @@ class Pool:
         """The bytes held."""
         return self.cells.nbytes + int(self._free.nbytes)
 
-    def portion(self, layers: int = 1) -> int:
-        """How many windows of so many cells each are gathered at once: a sketch takes kilobytes."""
-        cell = max(1, self.cells.nbytes // len(self.cells))
-        return max(1, min(MOST_CELLS, _MOST_BYTES // cell) // layers)
+    def portions(self, windows: Positions, layers: int = 1) -> Iterator[Positions]:
+        """Windows of so many cells each, as many as are gathered at once: a sketch takes kilobytes.
+
+        Few are not worth reckoning what a cell takes.
+        """
+        most = max(1, _FEW // layers)
+        if len(windows) > most:
+            cell = max(1, self.cells.nbytes // len(self.cells))
+            most = max(1, min(MOST_CELLS, _MOST_BYTES // cell) // layers)
+        for begin in range(0, len(windows), most):
+            yield windows[begin : begin + most]
 
     def lend(self, count: int) -> Positions:
         """Cells without rows."""

@@ -194,9 +194,7 @@ class Aligned(Kind):
                 slots, cells = _widened(slots, cells, wide)
             rows = np.flatnonzero(choose(some, slots, cells))
             layers = cells.swapaxes(0, 1).reshape(span, -1)
-            most = self.pool.portion(span)
-            for begin in range(0, len(rows), most):
-                part = rows[begin : begin + most]
+            for part in self.pool.portions(rows, span):
                 window, slot = np.divmod(part, len(slots))
                 # np.take gives rows in one piece, which sums four times faster than columns.
                 found = np.take(layers, part, axis=1)

@@ -31,7 +31,7 @@ class Chains:
         """The session before, of the same slot."""
         self._newer = np.zeros(size, np.intp)
         self.newest = np.zeros(16, np.intp)
-        """The newest session of each slot."""
+        """The newest session of each slot; the last stands for slots that are not known."""
         self._mark = np.zeros(16, np.intp)
 
     @property
@@ -42,7 +42,7 @@ class Chains:
 
     def fit(self, slots: int) -> None:
         """Make room for slots, and for the cells the pool has by now."""
-        if slots > len(self.newest):
+        if slots >= len(self.newest):
             more = 2 * slots - len(self.newest)
             self.newest = np.concatenate([self.newest, np.zeros(more, np.intp)])
             self._mark = np.zeros(len(self.newest), np.intp)
@@ -120,12 +120,14 @@ class Chains:
 
     def cut(self, cells: Numbers) -> None:
         """Take the oldest sessions of their slots away: whole ends of chains."""
-        gone = np.zeros(len(self.slot), np.bool_)
-        gone[cells] = True
         newer, slots = self._newer[cells], self.slot[cells]
-        kept = newer[~gone[newer]]
-        self.older[kept[kept > 0]] = 0
-        self.newest[slots[newer == 0]] = 0
+        if newer.any():
+            gone = np.zeros(len(self.slot), np.bool_)
+            gone[cells] = True
+            kept = newer[~gone[newer]]
+            self.older[kept[kept > 0]] = 0
+            slots = slots[newer == 0]
+        self.newest[slots] = 0
         self.forget(cells)
 
     def forget(self, cells: Numbers) -> None:

@@ -107,9 +107,7 @@ class Current:
         )
         self.ended = []
         order = np.lexsort((slots, starts))
-        most = self._pool.portion()
-        for begin in range(0, len(order), most):
-            some = order[begin : begin + most]
+        for some in self._pool.portions(order):
             state = self._pool.cells.take(cells[some])
             yield Closed(slots[some], starts[some], ends[some], state)
         self._pool.give_back(cells)
@@ -119,9 +117,7 @@ class Current:
         slots = np.flatnonzero(self.cell)
         slots = slots[touched[self.cell[slots]]]
         slots = slots[np.argsort(self._shown[slots], kind="stable")]
-        most = self._pool.portion()
-        for begin in range(0, len(slots), most):
-            some = slots[begin : begin + most]
+        for some in self._pool.portions(slots):
             state = self._pool.cells.take(self.cell[some])
             yield Closed(some, self._shown[some], ends[some], state)
 

@@ -48,9 +48,7 @@ class Everything(Kind):
         """The keys that changed; on paper the window ends at the watermark."""
         slots = np.flatnonzero(self._cell)
         slots = slots[touched[self._cell[slots]]]
-        most = self.pool.portion()
-        for begin in range(0, len(slots), most):
-            some = slots[begin : begin + most]
+        for some in self.pool.portions(slots):
             state = self.pool.cells.take(self._cell[some])
             ends = np.zeros(len(some), np.int64) + self.mark(some)
             yield Closed(some, np.zeros(len(some), np.int64), ends, state)

@@ -120,8 +120,8 @@ class TextKeys:
             column = Strings.of(keep(column, "string").tolist())
         remap = self._remap(column.dictionary)
         found: Numbers = remap[column.codes]
-        unsure = np.flatnonzero(found < 0)
-        if len(unsure):
+        if len(found) and np.minimum.reduce(found) < 0:
+            unsure = np.flatnonzero(found < 0)
             codes, back = np.unique(column.codes[unsure], return_inverse=True)
             each = [self._number(column.dictionary, code) for code in codes.tolist()]
             numbers = np.array(each, np.intp)

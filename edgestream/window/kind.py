@@ -79,6 +79,8 @@ class Kind(ABC):
     """A watermark below this changes nothing: neither for rows to come nor for windows."""
     soonest: int = FAR
     """How long after its time a row can close a window; less than that, and it may wait."""
+    asks: bool = False
+    """Whether `matters` is asked if rows must be placed before `close`; else they always are."""
     late: int = 0
     """How long windows stay after they have left, in ns."""
 
@@ -102,6 +104,13 @@ class Kind(ABC):
     def first_end(self, low: int) -> int:
         """A watermark below this completes no window of a row from ``low`` on."""
         return low + self.soonest
+
+    def matters(self, slots: Numbers, count: int, times: Times) -> int:
+        """A watermark below this closes nothing that rows not placed yet would change.
+
+        There are ``count`` slots; −1 is of a key that never came. It holds until rows are placed.
+        """
+        return UNKNOWN
 
     @property
     @abstractmethod

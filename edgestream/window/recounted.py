@@ -181,9 +181,7 @@ class Recounted(Kind):
         slots, starts, ends, cells = (np.concatenate(part) for part in pairs)
         self._leaving = []
         order = np.lexsort((slots, starts))
-        most = self.pool.portion(self.span)
-        for begin in range(0, len(order), most):
-            some = order[begin : begin + most]
+        for some in self.pool.portions(order, self.span):
             state = self.pool.cells.take(np.ascontiguousarray(cells[some].T)).merge()
             ends_of = np.maximum(ends[some], starts[some] + 1000)
             yield Closed(slots[some], starts[some], ends_of, state)

@@ -52,6 +52,7 @@ class Running:
         self._in_time = any(aggregate.ordered for aggregate in aggregates.values())
         self._ordered = self._kind.ordered or self._in_time or bool(emit_every)
         self._enough = _ENOUGH
+        self._asked, self._matters = 0, FAR
         self._waiting = Waiting(
             sorted({*by, *reads}.union(*(one.names for one in aggregates.values())))
         )
@@ -99,7 +100,8 @@ class Running:
         before, kind.watermark = kind.watermark, watermark
         if watermark < kind.due and watermark - kind.soonest < waiting.low:
             return
-        self._take_waiting()
+        if watermark - kind.soonest >= waiting.low or watermark >= self._needed():
+            self._take_waiting()
         for closed in kind.close():
             yield leaving_batch(self._keys, in_time(closed, kind, before))
         self._forget()
@@ -149,6 +151,7 @@ class Running:
     def _forget(self) -> None:
         """Let go of keys and cells that are no longer needed, now and then."""
         if self._keys.closed():
+            self._take_waiting()
             kept = self._keys.forget(self._used())
             if kept is not None:
                 self._keep(kept)
@@ -173,6 +176,17 @@ class Running:
         """Rows that still wait are looked at again once there are so many more."""
         self._enough = self._waiting.rows + _ENOUGH
 
+    def _needed(self) -> int:
+        """A watermark below this closes nothing that the rows which wait would change."""
+        kind, keys, waiting = self._kind, self._keys, self._waiting
+        if not kind.asks:
+            return UNKNOWN
+        for rows in waiting.newest(waiting.came - self._asked):
+            matters = kind.matters(keys.find(rows), len(keys), rows.times)
+            self._matters = min(self._matters, matters)
+        self._asked = waiting.came
+        return self._matters
+
     def _take_waiting(self) -> None:
         """Place the rows that wait; where order matters, only those before the watermark."""
         waiting, kind = self._waiting, self._kind
@@ -182,6 +196,7 @@ class Running:
             ready = waiting.take(kind.watermark)
             self._place([_in_time(ready)] if self._in_time else ready, accepted=True)
             self._look_again()
+        self._asked, self._matters = waiting.came - waiting.rows, FAR
 
     def _place(self, batches: list[Batch], accepted: bool = False) -> Mask | None:
         """Put rows into their cells; all see each other, so how they were cut does not matter."""

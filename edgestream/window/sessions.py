@@ -18,13 +18,15 @@ import numpy as np
 from edgestream.aggregate.pool import Pool
 from edgestream.window.chains import NEVER, Chains
 from edgestream.window.grid import within
-from edgestream.window.kind import Closed, Kind, Mask, Placed, Rows, Times
+from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.parted import Groups, parted
 
 
 class Sessions(Kind):
     """Sessions with a gap, at most ``most`` long (0: no bound); ``late`` is how long they stay."""
+
+    asks = True
 
     def __init__(self, pool: Pool, gap: int, most: int, late: int) -> None:
         """Start without sessions."""
@@ -61,6 +63,17 @@ class Sessions(Kind):
             self._extend(cells, times)
         return Placed(cells, late)
 
+    def matters(self, slots: Numbers, count: int, times: Times) -> int:
+        """The first end of a session that takes a row; at once where one before the newest may."""
+        chains = self._chains
+        chains.fit(count)
+        cells = chains.newest[slots]
+        behind = chains.older[cells] > 0
+        if behind.any() and (times[behind] < chains.start[cells[behind]]).any():
+            return UNKNOWN
+        ends = chains.end[cells]
+        return int(np.minimum.reduce(ends, where=times < ends, initial=NEVER))
+
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
         chains = self._chains
@@ -68,12 +81,12 @@ class Sessions(Kind):
         closing = over[chains.fresh[over]]
         closing = closing[np.lexsort((chains.slot[closing], chains.start[closing]))]
         chains.fresh[closing] = False
-        most = self.pool.portion()
-        for begin in range(0, len(closing), most):
-            some = closing[begin : begin + most]
+        for some in self.pool.portions(closing):
             state = self.pool.cells.take(some)
             yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
-        gone = over[chains.end[over] <= self.mark(chains.slot[over]) - self.late]
+        gone = over
+        if self.late:
+            gone = over[chains.end[over] <= self.mark(chains.slot[over]) - self.late]
         if len(gone):
             chains.cut(gone)
             self.pool.give_back(gone)
@@ -87,9 +100,7 @@ class Sessions(Kind):
         open_ = np.flatnonzero((chains.end < NEVER) & ~ended)
         open_ = open_[touched[open_]]
         open_ = open_[np.lexsort((chains.slot[open_], chains.start[open_]))]
-        most = self.pool.portion()
-        for begin in range(0, len(open_), most):
-            some = open_[begin : begin + most]
+        for some in self.pool.portions(open_):
             state = self.pool.cells.take(some)
             yield Closed(chains.slot[some], chains.start[some], chains.end[some], state)
 
@@ -143,7 +154,7 @@ class Sessions(Kind):
     def _set_due(self) -> None:
         """The next watermark that can change anything; ends only grow, so never too late."""
         ends = self._chains.end
-        self.due = int(ends.min()) + self.late
+        self.due = int(np.minimum.reduce(ends)) + self.late
         if self.late:
             fresh = ends[self._chains.fresh]
             self.due = min(self.due, int(fresh.min()) if len(fresh) else NEVER)

@@ -57,9 +57,7 @@ class Sliding(Kind):
         if len(events.slots):
             made = self._blocks.add(events)
             order = np.lexsort((events.slots, events.times))
-            most = self.pool.portion()
-            for begin in range(0, len(order), most):
-                part = order[begin : begin + most]
+            for part in self.pool.portions(order):
                 times, state = events.times[part], self.pool.cells.take(made[part])
                 yield Closed(events.slots[part], times - self.size, times, state, times)
             self.pool.give_back(made)

@@ -181,9 +181,8 @@ class Unaligned(Kind):
     ) -> Iterator[Closed]:
         """Windows of slots, with their panes merged."""
         span, find = self.grid.span, _Cells(live)
-        most = self.pool.portion(span)
-        for begin in range(0, len(windows), most):
-            of, some = windows[begin : begin + most], slots[begin : begin + most]
+        for part in self.pool.portions(np.arange(len(windows)), span):
+            of, some = windows[part], slots[part]
             layers = find.cells(of * self.grid.step + np.arange(span)[:, None], some)
             take = self.pool.cells.take
             state = take(layers[0]) if span == 1 else take(layers).merge()

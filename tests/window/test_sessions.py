@@ -13,11 +13,12 @@ from edgestream.window import running, sessions
 from edgestream.window.sessions import Sessions
 
 SECOND = 1_000_000_000
+BOUNDS: list[dict[str, str]] = [{}, {"late": "9s"}, {"max": "12s"}, {"max": "12s", "late": "9s"}]
 ENDED = 2**63 - 1
 AGGREGATES = {"n": "count()", "sum": "sum(x)", "first": "first(x)", "last": "last(x)"}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_ENOUGH", 1)
 
@@ -28,10 +29,27 @@ def batch(times: Any, keys: Any, values: Any = 0.0) -> Batch:
     return Batch(columns, times)
 
 
+def run(more: dict[str, str]) -> list[Any]:
+    """What leaves of a stream with rows up to eight seconds back, and what comes too late."""
+    window = Window(session="5s", by="key", aggregate=AGGREGATES, **more)
+    rng = np.random.default_rng(5)
+    found: list[Any] = []
+    for step in range(300):
+        size = int(rng.integers(1, 30))
+        moments = step * SECOND + rng.integers(-8, 3, size) * SECOND
+        given = batch(moments, rng.integers(0, 12, size), rng.integers(0, 9, size))
+        kept = rng.random(size) < 0.3
+        found += rows(window.process(given.take(kept)) if kept.any() else ())
+        found.append(step)
+        found += rows(window.advance((step - 5) * SECOND))
+    return found + rows(window.advance(ENDED))
+
+
 def rows(outputs: Any) -> list[Any]:
     return [row for _, out in outputs for row in out.rows()]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_rows_that_go_on_with_the_session_of_their_key_are_not_sorted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -56,23 +74,40 @@ def test_rows_that_go_on_with_the_session_of_their_key_are_not_sorted(
     assert sum(row["n"] for row in found) == 20 * 200 + 2
 
 
-@pytest.mark.parametrize("more", [{}, {"late": "9s"}, {"max": "12s"}, {"max": "12s", "late": "9s"}])
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("more", BOUNDS)
 def test_sorting_every_row_gives_the_same(more: dict[str, str], monkeypatch: Any) -> None:
-    def run() -> list[Any]:
-        window = Window(session="5s", by="key", aggregate=AGGREGATES, **more)
-        rng = np.random.default_rng(5)
-        found: list[Any] = []
-        for step in range(300):
-            size = int(rng.integers(1, 30))
-            moments = step * SECOND + rng.integers(-8, 3, size) * SECOND
-            given = batch(moments, rng.integers(0, 12, size), rng.integers(0, 9, size))
-            kept = rng.random(size) < 0.3
-            found += rows(window.process(given.take(kept)) if kept.any() else ())
-            found.append(step)
-            found += rows(window.advance((step - 5) * SECOND))
-        return found + rows(window.advance(ENDED))
-
-    mine = run()
+    mine = run(more)
     monkeypatch.setattr(Sessions, "_outside", lambda _, cells, __: np.ones(len(cells), np.bool_))
-    assert mine == run()
+    assert mine == run(more)
     assert len(mine) > 300 + 200
+
+
+@pytest.mark.parametrize("more", BOUNDS)
+def test_rows_that_change_nothing_that_closes_go_on_waiting(
+    more: dict[str, str], monkeypatch: Any
+) -> None:
+    placed: list[int] = []
+    plain = Sessions.place
+
+    def watched(kind: Sessions, rows: Any) -> Any:
+        placed.append(len(rows.slots))
+        return plain(kind, rows)
+
+    monkeypatch.setattr(Sessions, "place", watched)
+    mine, few = run(more), len(placed)
+    monkeypatch.setattr(Sessions, "asks", False)
+    assert mine == run(more)
+    assert few < (len(placed) - few) * 0.9
+
+
+def test_a_row_that_waits_keeps_the_session_open_that_it_belongs_to() -> None:
+    window = Window(session="5s", by="key", aggregate=AGGREGATES)
+    window.process(batch([0], [1]))
+    assert rows(window.advance(5 * SECOND - 1)) == []
+    window.process(batch([6 * SECOND], [2]))
+    window.process(batch([4 * SECOND, 9 * SECOND], [1, 1]))
+    assert rows(window.advance(6 * SECOND)) == []
+    window.process(batch([14 * SECOND - 1], [1]))
+    assert [row["n"] for row in rows(window.advance(11 * SECOND))] == [2, 1]
+    assert [row["n"] for row in rows(window.advance(ENDED))] == [2]
