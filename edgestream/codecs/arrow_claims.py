@@ -14,6 +14,8 @@ _DICTIONARY, _ROWS = 2, 3
 
 
 _CONTINUED = 0xFFFFFFFF
+_MOST_KNOWN = 16
+_LONGEST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +31,70 @@ class Claims:
     unpacked: int
 
 
-def claims(payload: bytes) -> Claims:
-    """Walk over the messages of a stream; ValueError if it is cut off or broken."""
-    view = memoryview(payload)
-    rows = words = unpacked = at = 0
-    try:
-        while True:
-            mark, size = struct.unpack_from("<Ii", view, at)
-            if mark != _CONTINUED or size < 0:
-                raise ValueError("not an Arrow stream")
-            at += 8
-            if not size:
-                break
-            metadata = view[at : at + size]
-            message = _follow(metadata, 0)
-            length = _number(metadata, _field(metadata, message, 3))
-            after = at + size + length
-            if length < 0 or after > len(view):
-                raise ValueError("not an Arrow stream, or cut off")
-            kind, header = _batch(metadata, message)
-            if header:
-                count = _number(metadata, _field(metadata, header, 0))
-                body = view[at + size : after]
-                unpacked += sum(_unpacked(metadata, header, body))
-                rows += count if kind == _ROWS else 0
-                words += count if kind == _DICTIONARY else 0
-                if count < 0:
-                    raise ValueError("not an Arrow stream: a negative number of rows")
-            at = after
-    except (struct.error, IndexError) as error:
-        raise ValueError("not an Arrow stream, or cut off") from error
-    if at != len(view):
-        raise ValueError("something follows the end of the stream")
-    return Claims(rows, words, unpacked)
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What the metadata of a message say: its kind, its rows or words, the bytes after it."""
+
+    kind: int
+    count: int
+    length: int
+    packed: int
+    """Where a compressed record batch lies in the metadata; 0 if there is none."""
+
+
+class Claimed:
+    """What reads claims. A source writes the same metadata again and again, so it keeps some."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._known: dict[bytes, _Message] = {}
+
+    def of(self, payload: bytes) -> Claims:
+        """Walk over the messages of a stream; ValueError if it is cut off or broken."""
+        rows = words = unpacked = at = 0
+        try:
+            while True:
+                mark, size = struct.unpack_from("<Ii", payload, at)
+                if mark != _CONTINUED or size < 0:
+                    raise ValueError("not an Arrow stream")
+                at += 8
+                if not size:
+                    break
+                metadata = payload[at : at + size]
+                message = self._known.get(metadata) or self._read(metadata)
+                at += size
+                after = at + message.length
+                if message.length < 0 or after > len(payload):
+                    raise ValueError("not an Arrow stream, or cut off")
+                if message.packed:
+                    body = memoryview(payload)[at:after]
+                    unpacked += sum(_unpacked(memoryview(metadata), message.packed, body))
+                elif message.kind in (_DICTIONARY, _ROWS):
+                    unpacked += message.length
+                rows += message.count if message.kind == _ROWS else 0
+                words += message.count if message.kind == _DICTIONARY else 0
+                at = after
+        except (struct.error, IndexError) as error:
+            raise ValueError("not an Arrow stream, or cut off") from error
+        if at != len(payload):
+            raise ValueError("something follows the end of the stream")
+        return Claims(rows, words, unpacked)
+
+    def _read(self, metadata: bytes) -> _Message:
+        view = memoryview(metadata)
+        table = _follow(view, 0)
+        length = _number(view, _field(view, table, 3))
+        kind, batch = _batch(view, table)
+        count = _number(view, _field(view, batch, 0)) if batch else 0
+        if count < 0:
+            raise ValueError("not an Arrow stream: a negative number of rows")
+        packed = batch if batch and _field(view, batch, 3) else 0
+        message = _Message(kind, count, length, packed)
+        if len(metadata) <= _LONGEST_KNOWN:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[metadata] = message
+        return message
 
 
 def _batch(metadata: memoryview, message: int) -> tuple[int, int]:
@@ -74,10 +107,7 @@ def _batch(metadata: memoryview, message: int) -> tuple[int, int]:
 
 
 def _unpacked(metadata: memoryview, batch: int, body: memoryview) -> Iterator[int]:
-    """The sizes of the buffers of a batch, as they say themselves where they are compressed."""
-    if not _field(metadata, batch, 3):
-        yield len(body)
-        return
+    """The sizes of the buffers of a compressed batch, as they say themselves."""
     buffers = _field(metadata, batch, 2)
     vector = _follow(metadata, buffers) if buffers else 0
     (count,) = struct.unpack_from("<I", metadata, vector) if buffers else (0,)

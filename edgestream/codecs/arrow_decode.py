@@ -13,7 +13,7 @@ import numpy as np
 
 from edgestream.batch import Column
 from edgestream.codecs.arrow_arrays import Arrays, Part
-from edgestream.codecs.arrow_claims import claims
+from edgestream.codecs.arrow_claims import Claimed
 from edgestream.codecs.columns import Kind, Learnt, Texts, fit, join, unfit
 from edgestream.codecs.learning import Learning
 from edgestream.codecs.packs import places
@@ -35,6 +35,7 @@ class Frames:
         self.learning = learning
         self._times = set(times)
         self._max_payload = max_payload
+        self._claimed = Claimed()
         self._schema: Any = None
         self._names: Sequence[str] = ()
         self._structs = False
@@ -96,7 +97,7 @@ class Frames:
         """The columns of each record batch of a stream; ValueError if it is rejected."""
         if len(payload) > self._max_payload:
             raise ValueError(f"{len(payload)} bytes are more than max_payload")
-        claimed = claims(payload)
+        claimed = self._claimed.of(payload)
         reader = arrays.pa.ipc.open_stream(payload)
         names = self._names_of(arrays.pa, reader.schema)
         if claimed.rows * max(1, len(names)) + claimed.words > MAX_CELLS:

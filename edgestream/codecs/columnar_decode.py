@@ -7,6 +7,7 @@ looked at one by one in Python: they teach the columns something, or the payload
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from types import GenericAlias
 from typing import Annotated, Any, cast
 
@@ -237,13 +238,14 @@ def _pieces(
 ) -> Sequence[tuple[int, Array | None]]:
     """Runs of values as arrays; those of payloads without the column stay apart."""
     made: list[tuple[int, Array | None]] = []
-    run: list[Any] = []
+    run: list[list[Any]] = []
     for count, values in [*parts, (0, None)]:
         if values is not None:
-            run += values
+            run.append(values)
             continue
         if run:
-            made.append((len(run), _piece(column, run)))
+            whole = run[0] if len(run) == 1 else list(chain.from_iterable(run))
+            made.append((len(whole), _piece(column, whole)))
             run = []
         made.append((count, None))
     return made

@@ -8,6 +8,7 @@ is accepted depends on the rows that came before, never on how they were cut int
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -85,7 +86,8 @@ class Learnt:
 
     ``fixed`` kinds were declared or demanded and never change; a ``numeric`` column was demanded
     to be a number of some kind, and takes true and false as 1 and 0. A column is ``nullable``
-    once a value was missing: it can then no longer be int64 or bool.
+    once a value was missing: it can then no longer be int64 or bool. ``whole`` is only how floats
+    are best read: until a value is missing among others, for as long as the process lives.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Learnt:
     fixed: bool = False
     numeric: bool = False
     nullable: bool = False
+    whole: bool = True
     texts: Texts = field(default_factory=Texts)
 
 
@@ -208,6 +211,15 @@ def piece(column: Learnt, values: Sequence[Any]) -> Array:
             return np.fromiter(values, np.int8, len(values)).view(np.bool_)
         except TypeError:
             column.nullable = True
+    if column.kind == "float" and column.whole:
+        made = np.empty(len(values))
+        try:
+            # Half the time that numpy takes, which asks each number what it is.
+            struct.pack_into(f"{len(values)}d", made.data, 0, *values)
+        except struct.error:  # there is None among them
+            column.whole = False
+        else:
+            return made
     return np.fromiter(values, np.float64, len(values))
 
 

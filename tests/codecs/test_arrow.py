@@ -1,6 +1,7 @@
 import json
 import math
 import random
+import struct
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from edgestream.batch import Batch, Strings, from_rows, to_python
 from edgestream.codecs import arrow_decode
 from edgestream.codecs.arrow import Arrow
+from edgestream.codecs.arrow_claims import Claimed, Claims
 from edgestream.component import State
 from edgestream.errors import ConfigError, Fatal
 from edgestream.schema import Schema
@@ -163,6 +165,27 @@ def test_what_would_become_too_large_is_rejected(monkeypatch):
     decoded = Arrow().decode([small, large])
     assert decoded.rejected == {1: "more than 1,000 bytes once it is unpacked"}
     assert Arrow(max_payload="100B").decode([small]).rejected[0].endswith("more than max_payload")
+
+
+def test_metadata_that_came_before_do_not_hide_what_a_body_claims(monkeypatch):
+    monkeypatch.setattr(arrow_decode, "MAX_UNPACKED", 1_000)
+    honest = frame({"a": [0] * 10}, "lz4")
+    size = honest.index(struct.pack("<q", 80))
+    lie = honest[:size] + struct.pack("<q", 80_000) + honest[size + 8 :]
+    decoded = Arrow().decode([honest, lie, honest[:-9], honest])
+    assert decoded.rejected == {
+        1: "more than 1,000 bytes once it is unpacked",
+        2: "not an Arrow stream, or cut off",
+    }
+
+
+def test_only_a_few_metadata_are_remembered():
+    claimed = Claimed()
+    for rows in [*range(50), 7]:
+        assert claimed.of(frame({"a": [1] * rows})) == Claims(rows, 0, 8 * rows)
+    assert len(claimed._known) <= 16
+    claimed.of(frame({"x" * 9_000: [1]}))
+    assert max(map(len, claimed._known)) < 9_000
 
 
 def test_only_wanted_columns_are_read():
