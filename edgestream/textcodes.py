@@ -176,11 +176,18 @@ def _packed(texts: Sequence[str | None], words: int) -> Words:
         return _packed_some(texts, words)
     starts = np.concatenate([[0], ends[:-1] + 1])
     sizes = ends - starts
-    anywhere = np.ndarray((len(raw) - width,), f"V{width}", raw, strides=(1,))
-    packed: Words = anywhere[starts].view(np.uint64).reshape(-1, words)
-    packed &= _taken(_MASKS[words], np.minimum(sizes, width))
+    packed = words_at(raw, starts, np.minimum(sizes, width), words)
     if np.maximum.reduce(sizes) > width:
         packed[sizes > width] = _NONE
+    return packed
+
+
+def words_at(raw: bytes, starts: NDArray[np.intp], sizes: NDArray[np.intp], words: int) -> Words:
+    """Texts as rows of so many words, which they fit; ``raw`` goes on behind the last for a row."""
+    width = _WORD * words
+    anywhere = np.ndarray((len(raw) - width,), f"V{width}", raw, strides=(1,))
+    packed: Words = anywhere[starts].view(np.uint64).reshape(-1, words)
+    packed &= _taken(_MASKS[words], sizes)
     return packed
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Array, Dictionary
+from edgestream.codecs.arrow_texts import words_of
 from edgestream.codecs.columns import HIGHEST, Kind, Learnt
 from edgestream.codecs.packages import missing
 
@@ -60,15 +61,19 @@ class Arrays:
 
     def _codes(self, column: Learnt, array: Any) -> NDArray[np.int32]:
         """The codes of texts; a dictionary that comes again is not looked at again."""
-        if not self.pa.types.is_dictionary(array.type):
-            array = array.cast(self.pa.large_string()).dictionary_encode()
-        if not _is_text(self.pa.types, array.type.value_type):
+        pa, texts = self.pa, column.texts
+        if not pa.types.is_dictionary(array.type):
+            packed = words_of(pa.types, array)
+            if packed is not None:
+                return texts.encode_words(packed)
+            array = array.cast(pa.large_string()).dictionary_encode()
+        if not _is_text(pa.types, array.type.value_type):
             raise ValueError(f"{column.name}: the type {array.type} is not read")
         known = self._known.get(column.name)
         words = array.dictionary
-        if known is None or known[1] is not column.texts.dictionary or not known[0].equals(words):
-            codes = column.texts.encode([*words.to_pylist(), None])
-            known = self._known[column.name] = (words, column.texts.dictionary, codes)
+        if known is None or known[1] is not texts.dictionary or not known[0].equals(words):
+            codes = texts.encode([*words.to_pylist(), None])
+            known = self._known[column.name] = (words, texts.dictionary, codes)
         indices = array.indices
         if indices.null_count:
             indices = indices.cast("int64").fill_null(len(words))

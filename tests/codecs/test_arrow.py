@@ -13,6 +13,7 @@ from edgestream.batch import Batch, Strings, from_rows, to_python
 from edgestream.codecs import arrow_decode
 from edgestream.codecs.arrow import Arrow
 from edgestream.codecs.arrow_claims import Claimed, Claims
+from edgestream.codecs.arrow_texts import words_of
 from edgestream.component import State
 from edgestream.errors import ConfigError, Fatal
 from edgestream.schema import Schema
@@ -186,6 +187,36 @@ def test_only_a_few_metadata_are_remembered():
     assert len(claimed._known) <= 16
     claimed.of(frame({"x" * 9_000: [1]}))
     assert max(map(len, claimed._known)) < 9_000
+
+
+ODD = {
+    "empty": [""],
+    "wide": ["é" * 20, "x" * 40, "x" * 39],
+    "long": ["x" * 41, "é" * 21],
+    "with a NUL": ["a\0", "\0", "a\0b"],
+    "missing": [None],
+    "only empty": None,
+}
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+@pytest.mark.parametrize("odd", ODD)
+def test_many_texts_are_read_as_few_are(odd, kind):
+    plain = [f"device-{row % 40}" for row in range(600)] + ["a", "b", "device-4\u00e9"]
+    codec = wanting({"s"})
+    for at in range(4):
+        texts = [""] * 600 if ODD[odd] is None else plain[at:] + ODD[odd] * at + [f"new-{at}"]
+        decoded = codec.decode([frame({"s": pa.array(texts, kind)})])
+        assert decoded.columns["s"].to_list() == texts
+    words = decoded.columns["s"].dictionary.values
+    assert len(set(words)) == len(words)
+
+
+def test_texts_are_found_where_an_array_begins():
+    texts = [f"text-{row}" for row in range(1_000)]
+    words = words_of(pa.types, pa.array(texts).slice(300, 500))
+    assert [bytes(row).rstrip(b"\0").decode() for row in words] == texts[300:800]
+    assert words_of(pa.types, pa.array(texts).slice(300, 50)) is None
 
 
 def test_only_wanted_columns_are_read():

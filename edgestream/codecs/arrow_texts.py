@@ -1,0 +1,32 @@
+"""Arrow arrays of text as rows of words, of which those known before become no Python strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgestream.textcodes import MOST_BYTES, Words, words_at
+
+_WORD = 8
+_FEWEST = 256
+"""Fewer texts than that are read sooner one by one."""
+
+
+def words_of(types: Any, array: Any) -> Words | None:
+    """Texts as rows of words; None for few, or where one of them is missing, long or has a NUL."""
+    large = types.is_large_string(array.type)
+    plain = large or types.is_string(array.type)
+    if not plain or array.null_count or len(array) < _FEWEST:
+        return None
+    _, offsets, data = array.buffers()
+    bounds = np.frombuffer(offsets, np.int64 if large else np.int32)
+    bounds = bounds[array.offset : array.offset + len(array) + 1].astype(np.intp)
+    sizes = np.diff(bounds)
+    longest = int(np.maximum.reduce(sizes))
+    begin, end = bounds.item(0), bounds.item(-1)
+    text = b"" if data is None else memoryview(data)[begin:end]
+    raw = b"".join((text, bytes(MOST_BYTES + 1)))
+    if longest > MOST_BYTES or raw.find(0, 0, end - begin) >= 0:
+        return None
+    return words_at(raw, bounds[:-1] - begin, sizes, max(1, -(-longest // _WORD)))
