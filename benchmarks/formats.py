@@ -152,14 +152,18 @@ def _columnar(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return msgspec.json.encode({name: [row[name] for row in rows] for name in rows[0]})
 
 
-def _arrow(rows: Sequence[Mapping[str, Any]], *, words: Sequence[str] = ()) -> bytes:
-    """A stream with a dictionary of ``words``, or of those devices that are in it."""
+def _arrow(
+    rows: Sequence[Mapping[str, Any]], *, words: Sequence[str] = (), plain: bool = False
+) -> bytes:
+    """A stream of plain text, or with a dictionary of ``words`` or of the devices in it."""
     table = pa.table({name: [row[name] for row in rows] for name in _WANTED})
     device = table["device"].combine_chunks()
     if words:
         places = pc.index_in(device, value_set=pa.array(words))
         device = pa.DictionaryArray.from_arrays(places, pa.array(words))
-    table = table.set_column(0, "device", device if words else device.dictionary_encode())
+    elif not plain:
+        device = device.dictionary_encode()
+    table = table.set_column(0, "device", device)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -220,6 +224,8 @@ def _bare_texts(block: Sequence[bytes], dictionary: Dictionary) -> Columns:
 def _bare_arrow(block: Sequence[bytes], dictionary: Dictionary) -> Columns:
     batch = pa.ipc.open_stream(block[0]).read_next_batch()
     device, ts, temperature = batch.columns
+    if not pa.types.is_dictionary(device.type):
+        device = device.dictionary_encode()
     codes = dictionary.encode(device.dictionary.to_pylist())
     return codes[device.indices.to_numpy()], ts.to_numpy(), temperature.to_numpy()
 
@@ -256,5 +262,8 @@ FORMATS: Mapping[str, Format] = {
     "columnar": Format(Columnar, functools.partial(_frames, _columnar), _bare_columnar),
     "arrow": Format(Arrow, _arrow_alike, _bare_arrow),
     "arrow, new words": Format(Arrow, functools.partial(_frames, _arrow), _bare_arrow),
+    "arrow, text": Format(
+        Arrow, functools.partial(_frames, functools.partial(_arrow, plain=True)), _bare_arrow
+    ),
     "senml": Format(Senml, _packs, _bare_senml, ("name", "time", "value")),
 }

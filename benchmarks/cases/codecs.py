@@ -22,6 +22,7 @@ NAMES = (
     "columnar",
     "arrow",
     "arrow, new words",
+    "arrow, text",
     "senml",
 )
 _ROWS = 100_000
