@@ -9,15 +9,15 @@ import numpy as np
 from edgestream.textcodes import MOST_BYTES, Words, words_at
 
 _WORD = 8
-_FEWEST = 256
-"""Fewer texts than that are read sooner one by one."""
+_FEWEST, _MOST = 256, 65_536
+"""Fewer texts are sooner read one by one; of more, each as long as the longest takes memory."""
 
 
 def words_of(types: Any, array: Any) -> Words | None:
-    """Texts as rows of words; None for few, or where one of them is missing, long or has a NUL."""
+    """Texts as rows of words; None for few, very many, or if one is missing, long or has a NUL."""
     large = types.is_large_string(array.type)
     plain = large or types.is_string(array.type)
-    if not plain or array.null_count or len(array) < _FEWEST:
+    if not plain or array.null_count or not _FEWEST <= len(array) <= _MOST:
         return None
     _, offsets, data = array.buffers()
     bounds = np.frombuffer(offsets, np.int64 if large else np.int32)

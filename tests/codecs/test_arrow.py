@@ -217,6 +217,7 @@ def test_texts_are_found_where_an_array_begins():
     words = words_of(pa.types, pa.array(texts).slice(300, 500))
     assert [bytes(row).rstrip(b"\0").decode() for row in words] == texts[300:800]
     assert words_of(pa.types, pa.array(texts).slice(300, 50)) is None
+    assert words_of(pa.types, pa.array([""] * 70_000)) is None  # they would be 40 bytes each
 
 
 def test_only_wanted_columns_are_read():
