@@ -120,7 +120,10 @@ class Lookup(Operator):
         try:
             self.take(self.load())
         except Retry as error:
-            hint = "the table must be there when the pipeline is loaded"
+            hint = (
+                "the table must be there when the pipeline is loaded; "
+                "in a pipeline file, its path is that from the folder of the file"
+            )
             raise ConfigError(Problem(str(error), ("table",), hint)) from error
         twice = [name for name in self._kinds if self.prefix + name in schema.fields]
         if twice:

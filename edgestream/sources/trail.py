@@ -37,7 +37,10 @@ class Trail:
         if resume.get("file") and await self._resume(Path(resume["file"]), resume):
             return True
         if not self.step() and self.name is None and not self._follow:
-            raise Fatal(f"no file matches {self._pattern}; look at the path", EXIT_CONFIG)
+            said = f"no file matches {self._pattern}; look at the path"
+            if not Path(self._pattern).is_absolute():
+                said += f", which is that from the working directory {Path.cwd()}"
+            raise Fatal(said, EXIT_CONFIG)
         return False
 
     def step(self) -> bool:

@@ -220,6 +220,8 @@ def test_names_are_checked(sensors):
         Lookup(sensors, "value").infer(SCHEMA)
     with pytest.raises(ConfigError, match=r"table: cannot read .*; the table must be there"):
         Lookup(sensors + ".csv", "device").infer(SCHEMA)
+    with pytest.raises(ConfigError, match="its path is that from the folder of the file"):
+        Lookup("nowhere.csv", "device").infer(SCHEMA)
     with pytest.raises(ConfigError, match="the stream has a column 'room' already"):
         Lookup(sensors, "device").infer(SCHEMA.with_fields({"room": "string"}))
     lookup = ready(Lookup(sensors, "device", prefix="p."))

@@ -187,6 +187,12 @@ async def test_what_cannot_be_read_is_told(tmp_path, make, pattern, words, code)
     assert caught.value.exit_code == code
 
 
+async def test_a_relative_path_is_told_with_the_folder_it_is_looked_up_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Fatal, match=f"a.ndjson; .* working directory {tmp_path}"):
+        await read(File(path="a.ndjson"))
+
+
 @pytest.mark.parametrize(
     ("error", "words", "code"),
     [
