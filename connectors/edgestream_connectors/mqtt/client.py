@@ -27,7 +27,7 @@ LIMIT = 4 * 1024 * 1024
 WAITING = 512 * 1024
 """Bytes of messages that nobody has taken yet; reading stops beyond."""
 CONNECT_SECONDS = 10.0
-MERGED = 256 * 1024
+MERGED = 512 * 1024
 """Blocks that wait are given out together up to this size."""
 _TAKEN_OVER = 0x8E
 
