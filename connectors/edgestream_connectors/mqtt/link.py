@@ -51,11 +51,8 @@ class Link(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        self.received(bytes(self._buffer[:nbytes]))
-
-    def received(self, data: bytes) -> None:
         """Hand a block on, then pause unless there is more to read already."""
+        data = bytes(self._buffer[:nbytes])
         if self._socket is not None:
             _acknowledge(self._socket)
         if not self._deliver(data) or len(data) >= FULL_READ:

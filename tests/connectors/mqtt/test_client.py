@@ -36,6 +36,12 @@ async def failure(*answers: bytes, hang_up: bool = False, **login: object) -> st
         return str(caught.value)
 
 
+def receive(link: Link, data: bytes) -> None:
+    """As a transport does."""
+    link.get_buffer(-1)[: len(data)] = data
+    link.buffer_updated(len(data))
+
+
 async def received(one: Client) -> None:
     await one.connect(Tls())
     await one.subscribe(["a/#"], 1)
@@ -182,7 +188,7 @@ async def test_blocks_that_wait_are_given_out_together() -> None:
         await one.subscribe(["#"], 1)
         parts = [published(b"t", b"x" * (2 * MERGED // 5), ident) for ident in (1, 2, 3)]
         for part in parts:
-            one.link.received(part)
+            receive(one.link, part)
         block, _ = await one.take()
         assert block.raw == parts[0] + parts[1]
         assert len(block.messages) == 2
@@ -266,37 +272,37 @@ async def resumed(below: Pausable) -> None:
 class TestPace:
     async def test_reading_pauses_after_a_block_with_messages(self) -> None:
         one, below = link()
-        one.received(b"x")
+        receive(one, b"x")
         assert below.calls == ["pause"]
         await resumed(below)
         assert below.calls == ["pause", "resume"]
 
     async def test_a_second_block_in_the_pause_changes_nothing(self) -> None:
         one, below = link()
-        one.received(b"x")
-        one.received(b"x")
+        receive(one, b"x")
+        receive(one, b"x")
         await resumed(below)
         assert below.calls == ["pause", "resume"]
 
     async def test_a_full_read_is_followed_at_once(self) -> None:
         one, below = link()
-        one.received(b"x" * FULL_READ)
+        receive(one, b"x" * FULL_READ)
         assert below.calls == []
 
     async def test_other_packets_do_not_pause(self) -> None:
         one, below = link(messages=False)
-        one.received(b"x")
+        receive(one, b"x")
         assert below.calls == []
 
     async def test_linger_0_is_off(self) -> None:
         one, below = link()
         one.linger = lambda: 0.0
-        one.received(b"x")
+        receive(one, b"x")
         assert below.calls == []
 
     async def test_a_blocked_link_stays_blocked_when_the_pause_ends(self) -> None:
         one, below = link()
-        one.received(b"x")
+        receive(one, b"x")
         one.block(True)
         while one._timer is not None:
             await asyncio.sleep(0.001)
@@ -307,14 +313,14 @@ class TestPace:
     async def test_unblocking_waits_for_the_pause_to_end(self) -> None:
         one, below = link()
         one.block(True)
-        one.received(b"x")
+        receive(one, b"x")
         one.block(False)
         assert below.calls == ["pause", "pause"]
         await resumed(below)
 
     async def test_a_lost_connection_ends_the_pause(self) -> None:
         one, below = link()
-        one.received(b"x")
+        receive(one, b"x")
         one.connection_lost(None)
         assert one._timer is None
         assert below.calls == ["pause"]
