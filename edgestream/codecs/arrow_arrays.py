@@ -15,6 +15,10 @@ from edgestream.codecs.columns import HIGHEST, Kind, Learnt
 from edgestream.codecs.packages import missing
 
 
+_FEW = 65_536
+"""The positions of so many texts take little memory at their full width."""
+
+
 @dataclass(slots=True)
 class Part:
     """One column of one record batch: an array, its kind (None is a time), and if it has gaps."""
@@ -77,8 +81,10 @@ class Arrays:
         indices = array.indices
         if indices.null_count:
             indices = indices.cast("int64").fill_null(len(words))
-        # numpy takes twice as long for positions that are not of 64 bits.
-        at: NDArray[np.intp] = indices.to_numpy(zero_copy_only=False).astype(np.intp)
+        at: NDArray[np.integer] = indices.to_numpy(zero_copy_only=False)
+        if len(at) <= _FEW:
+            # Half the time; of very many positions the memory counts.
+            at = at.astype(np.intp)
         return known[2][at]
 
 
