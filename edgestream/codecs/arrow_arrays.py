@@ -14,7 +14,6 @@ from edgestream.codecs.arrow_texts import words_of
 from edgestream.codecs.columns import HIGHEST, Kind, Learnt
 from edgestream.codecs.packages import missing
 
-
 _FEW = 65_536
 """The positions of so many texts take little memory at their full width."""
 
@@ -85,7 +84,8 @@ class Arrays:
         if len(at) <= _FEW:
             # Half the time; of very many positions the memory counts.
             at = at.astype(np.intp)
-        return known[2][at]
+        found: NDArray[np.int32] = known[2][at]
+        return found
 
 
 def pyarrow() -> Any:
