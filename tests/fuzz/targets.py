@@ -40,7 +40,7 @@ from edgestream_connectors.http.request import Arrived
 from edgestream_connectors.http.request import packed as pack_requests
 from edgestream_connectors.http.request import payloads as unpack_requests
 from edgestream_connectors.lora_serial.frames import Frame, LineParser, RylrParser
-from edgestream_connectors.mqtt import properties
+from edgestream_connectors.mqtt import bulk, properties
 from edgestream_connectors.mqtt.metadata import property_columns
 from edgestream_connectors.mqtt.packets import Login
 from edgestream_connectors.mqtt.protocol import Block, Failed, Protocol, unpack
@@ -157,6 +157,8 @@ def _mqtt(v5: bool) -> Callable[[bytes], str]:
 
     def run(data: bytes) -> str:
         whole = events([data])
+        with mock.patch.object(bulk, "MANY", 1):
+            assert events([data]) == whole, "read at once it is another"
         third = len(data) // 3
         for parts in ([data[:third], data[third:]], [data[n : n + 1] for n in range(len(data))]):
             assert _judged(events(parts)) == _judged(whole), "cut elsewhere it is another"

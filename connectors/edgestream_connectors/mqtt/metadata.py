@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream_connectors.mqtt import properties
-from edgestream_connectors.mqtt.publish import Messages, walk
+from edgestream_connectors.mqtt.messages import Messages
+from edgestream_connectors.mqtt.publish import walk
 from edgestream_connectors.mqtt.topics import RETAINED, TopicColumns
 
 CONTENT_TYPE = "content_type"
@@ -40,7 +41,9 @@ class Columns:
 
     def of(self, raw: bytes, messages: Messages, v5: bool) -> dict[str, Any]:
         """The columns of a block."""
-        columns: dict[str, Any] = {**self.topics.columns(messages.topics)}
+        columns: dict[str, Any] = {}
+        if self.topics.asked:
+            columns |= self.topics.columns(messages.topics)
         if self.retained and (self.wanted is None or RETAINED in self.wanted):
             columns |= retained(raw, v5)
         if self.properties and v5:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from edgestream_connectors.mqtt import packets, publish, wire
+from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.packets import (
     Connack,
     Goodbye,
@@ -19,7 +20,6 @@ from edgestream_connectors.mqtt.packets import (
     Puback,
     Suback,
 )
-from edgestream_connectors.mqtt.publish import Messages
 from edgestream_connectors.mqtt.wire import ProtocolError
 
 _KNOWN_TOPICS = 65_536
@@ -156,8 +156,9 @@ class Protocol:
 
     def _checked(self, block: Block) -> str:
         """Why a message of the block cannot be taken, after cutting the block before it."""
-        known = self._topics
-        if known.issuperset(block.messages.topics) and publish.NO_ID not in block.acks:
+        known, messages = self._topics, block.messages
+        sure = messages.sure == len(messages) or known.issuperset(messages.topics)
+        if sure and publish.NO_ID not in block.acks:
             return ""
         if len(known) > _KNOWN_TOPICS:
             known.clear()

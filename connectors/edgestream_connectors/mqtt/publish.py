@@ -1,9 +1,10 @@
 """PUBLISH packets: one loop over a block of bytes makes lists of what all its messages hold.
 
 Rule: the loop (`scan`) does for each message only what must be done for each; what can be checked
-for the whole block at once (packet ids, topics) is checked afterwards. Everything rare (flags,
-lengths of three bytes, properties) goes a slow way, and a second, plain reading of the same
-packets (`walk`) serves whoever needs all their parts.
+for the whole block at once (packet ids, topics) is checked afterwards. Many packets are first
+looked for all at once (`bulk`). Everything rare (flags, lengths of three bytes, properties) goes a
+slow way, and a second, plain reading of the same packets (`walk`) serves whoever needs all their
+parts.
 """
 
 from __future__ import annotations
@@ -11,49 +12,18 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgestream_connectors.mqtt import wire
+from edgestream_connectors.mqtt import bulk, wire
+from edgestream_connectors.mqtt.bulk import QOS_0, QOS_1
+from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.wire import ProtocolError, decode_text
 
-QOS_0 = 0x30
-QOS_1 = 0x32
 _DUP = 0x08
-_ACK = b"\x40\x02"
 NO_ID = b"\x40\x02\x00\x00"
 """The PUBACK of packet id 0. Found in joined PUBACKs it is a whole one: no other alignment begins
 with these two bytes and goes on with zeros."""
 _START = struct.Struct(">BBH")
-
-
-@dataclass(slots=True)
-class Messages:
-    """What PUBLISH packets hold, in the order they came.
-
-    ``ids`` are the packet ids of those with QoS 1; ``again`` says whether any may have been marked
-    as sent before (DUP).
-    """
-
-    payloads: list[bytes] = field(default_factory=list)
-    topics: list[bytes] = field(default_factory=list)
-    ids: list[bytes] = field(default_factory=list)
-    again: bool = False
-
-    def __len__(self) -> int:
-        """The number of messages."""
-        return len(self.payloads)
-
-    def acks(self) -> bytes:
-        """The PUBACK packets of all of them, in order."""
-        return _ACK + _ACK.join(self.ids) if self.ids else b""
-
-    def extend(self, later: Messages) -> None:
-        """Add what came after."""
-        self.payloads += later.payloads
-        self.topics += later.topics
-        self.ids += later.ids
-        self.again = self.again or later.again
 
 
 class Packet(NamedTuple):
@@ -76,8 +46,9 @@ def scan(  # noqa: PLR0912 - a call a message would cost a quarter more
     Stops before a packet of another kind, before a packet that is not all there, and at a broken
     one, for which `read_packet` finds the words.
     """
+    position = bulk.scan(data, position, messages, v5, limit)
     add_payload = messages.payloads.append
-    add_topic = messages.topics.append
+    add_topic = messages.single.append
     add_id = messages.ids.append
     read, end = _START.unpack_from, len(data)
     try:

@@ -15,7 +15,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream_connectors.mqtt.publish import Messages, Packet, scan, walk
+from edgestream_connectors.mqtt.messages import Messages
+from edgestream_connectors.mqtt.publish import Packet, scan, walk
 from edgestream_connectors.mqtt.wire import MAX_LENGTH
 
 DUP = 0x08

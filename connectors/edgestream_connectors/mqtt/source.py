@@ -28,10 +28,10 @@ from edgestream import (
 )
 from edgestream_connectors.mqtt.address import Address
 from edgestream_connectors.mqtt.client import Client
+from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.metadata import NAMED, Columns
 from edgestream_connectors.mqtt.packets import RECEIVE_MAXIMUM, Login
 from edgestream_connectors.mqtt.protocol import Block, unpack
-from edgestream_connectors.mqtt.publish import Messages
 from edgestream_connectors.mqtt.redelivery import Tail
 from edgestream_connectors.mqtt.settings import client_id, connection_problems, revealed
 from edgestream_connectors.mqtt.tls import Tls

@@ -94,10 +94,13 @@ class TopicColumns:
         self._topic = wanted is None or TOPIC in wanted
         self._coded = _Coded(patterns, self._names)
 
+    @property
+    def asked(self) -> bool:
+        """Whether there are any."""
+        return self._topic or bool(self._names)
+
     def columns(self, topics: Sequence[bytes]) -> dict[str, Strings]:
         """The columns of messages with these topics."""
-        if not self._topic and not self._names:
-            return {}
         if len(self._coded) > MAX_TOPICS:
             self._coded = _Coded(self._patterns, self._names)
         coded = self._coded

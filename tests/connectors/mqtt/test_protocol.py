@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgestream_connectors.mqtt import bulk
+from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.packets import Connack, Goodbye, Login, Pingresp, Puback, Suback
 from edgestream_connectors.mqtt.protocol import Block, Event, Failed, Protocol, unpack
-from edgestream_connectors.mqtt.publish import Messages
 from tests.connectors.mqtt.packets_for_tests import (
     CONNACK_5,
     connected,
@@ -36,6 +38,14 @@ STREAM = (
 TOPICS = [b"a/b", "a/ü".encode(), b"a", b"a", b"a"]
 PAYLOADS = [b"one", b"", b"x" * 200, b"y" * 20_000, b"again"]
 ACKS = b"\x40\x02\x00\x01\x40\x02\x00\x02\x40\x02\xff\xff\x40\x02\x00\x03"
+
+
+@pytest.fixture(scope="module", autouse=True, params=[bulk.MANY, 1])
+def _many(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Packet by packet, and all that are found at once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bulk, "MANY", request.param)
+        yield
 
 
 def check(events: list[object]) -> None:
