@@ -19,8 +19,8 @@ CLOSED = "the server closed the connection"
 READ = 512 * 1024
 """So much is read at once: some 4,000 messages cost less each than the half of it, which asyncio
 would read."""
-FULL_READ = 128 * 1024
-"""A read of this size had more behind it, and is large enough to be cheap."""
+FULL_READ = READ // 2
+"""A read of this size may have had more behind it, and is large enough to be cheap."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
