@@ -150,8 +150,9 @@ def decimal(mantissa: Words, decimals: Counts) -> tuple[NDArray[np.float64], NDA
     """
     powers = _POWERS.take(decimals)
     exact = mantissa <= _EXACT
+    divided = mantissa.astype(np.float64) / powers
     if exact.all():
-        return mantissa.astype(np.float64) / powers, exact
+        return divided, exact
     high = (mantissa & ~np.uint64(0x7FF)).astype(np.float64)
     low = (mantissa & np.uint64(0x7FF)).astype(np.float64)
     near = high / powers
@@ -163,7 +164,7 @@ def decimal(mantissa: Words, decimals: Counts) -> tuple[NDArray[np.float64], NDA
     sure = np.abs(error - half) > half * 2.0**-30
     # Just above a power of two the next float below is only half as far.
     sure &= np.abs(error - half / 2) > half * 2.0**-30
-    return made, sure | exact
+    return np.where(exact, divided, made), sure | exact
 
 
 _SPLIT: Final = float((1 << 27) + 1)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgestream.codecs import digits as module
@@ -64,6 +64,7 @@ def test_whole_numbers(numbers, words):
         st.tuples(st.integers(0, 2**64 - 1) | st.integers(0, 10**6), st.integers(0, 22)), min_size=1
     )
 )
+@example([(2273, 20), (2**53 + 1, 0)])
 def test_decimals_are_the_nearest_floats_where_they_are_surely_so(pairs):
     mantissa = np.array([number for number, _ in pairs], np.uint64)
     places = np.array([place for _, place in pairs], np.uint8)
