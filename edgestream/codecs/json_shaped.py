@@ -1,20 +1,24 @@
-"""From JSON payloads to columns: by their shapes, and those of none one by one."""
+"""From JSON payloads to columns: by their shapes, and those of none one by one.
+
+What reads by shapes is imported when the first large block comes: a start does without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Array
-from edgestream.codecs.json_block import Room, sizes_of
 from edgestream.codecs.json_form import JsonForm
 from edgestream.codecs.json_layout import Layout
-from edgestream.codecs.json_sample import shape_of
-from edgestream.codecs.json_shape import Found, Shape
 from edgestream.codecs.shaped import Part, ShapedReading
+
+if TYPE_CHECKING:
+    from edgestream.codecs.json_block import Room
+    from edgestream.codecs.json_shape import Found, Shape
 
 FEW = 1536
 """Fewer payloads take less time one by one."""
@@ -24,14 +28,14 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 """More are not copied in order to be read together."""
 
 
-class JsonReading(ShapedReading[Shape]):
+class JsonReading(ShapedReading["Shape"]):
     """The state of decoding, with the shapes of the payloads that came."""
 
     def __init__(self, layout: Layout, max_payload: int) -> None:
         """Begin without a shape."""
         super().__init__(layout, JsonForm(max_payload))
         self._max_payload = max_payload
-        self._room = Room()
+        self._room: Room | None = None
 
     @property
     def few(self) -> int:
@@ -42,6 +46,10 @@ class JsonReading(ShapedReading[Shape]):
         self, shapes: Sequence[Shape], payloads: Sequence[bytes]
     ) -> tuple[NDArray[np.bool_], list[Part]]:
         """Which payloads are left, and a part for each shape."""
+        from edgestream.codecs.json_block import Room, sizes_of  # noqa: PLC0415 - see above
+
+        if self._room is None:
+            self._room = Room()
         left = np.ones(len(payloads), np.bool_)
         nothing = Part(np.zeros(0, np.int64), {})
         sizes = sizes_of(payloads)
@@ -63,6 +71,8 @@ class JsonReading(ShapedReading[Shape]):
 
     def _shape_of(self, payload: bytes) -> Shape | None:
         """The shape of a payload that was read alone, if it has one."""
+        from edgestream.codecs.json_sample import shape_of  # noqa: PLC0415 - see above
+
         return shape_of(payload, self.layout)
 
     def _array(self, name: str, found: Found) -> Array:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import edgestream as es
 from edgestream_connectors.postgres.columns import TYPES, Kind, kind_of, quote, values_of
 from edgestream_connectors.postgres.errors import driver_errors, in_the_data
-from edgestream_connectors.postgres.table import Fit, Table
+from edgestream_connectors.postgres.table import Fit, Table, create
 
 if TYPE_CHECKING:
     import asyncpg
@@ -50,11 +50,11 @@ class Session:
         )
         await self._table.load(self._connection)
         if await self._connection.fetchval("SELECT to_regclass($1)", self._commits) is None:
-            await self._connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._commits}"
-                " (id text PRIMARY KEY, store text NOT NULL, seq bigint NOT NULL,"
+            await create(
+                self._connection,
+                f"{self._commits} (id text PRIMARY KEY, store text NOT NULL, seq bigint NOT NULL,"
                 " at timestamptz NOT NULL DEFAULT now(),"
-                " epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0)"
+                " epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0)",
             )
         sql = (
             "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1)"

@@ -41,6 +41,8 @@ WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid
 GROUP BY i.indexrelid"""
 _NULLS_NOT_DISTINCT = 15
 """The first version whose unique indexes can take a missing value for equal to another."""
+_CREATING = int.from_bytes(b"edge")
+"""The number of the advisory lock under which tables are created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Table:
             await connection.execute(f"ALTER TABLE {self.place} {added}")
         else:
             columns = ", ".join(definitions)
-            await connection.execute(f"CREATE TABLE IF NOT EXISTS {self.place} ({columns})")
+            await create(connection, f"{self.place} ({columns})")
         await self.load(connection)
 
     async def _index(self, connection: asyncpg.Connection, keys: Sequence[str]) -> None:
@@ -158,3 +160,14 @@ class Table:
 def _cast(kind: Kind, pg_type: str) -> str:
     """Text is read as what the column holds; all else converts by itself, or was refused."""
     return "" if kind != "string" or pg_type in TEXTS else f"::{pg_type}"
+
+
+async def create(connection: asyncpg.Connection, table: str) -> None:
+    """Create a table unless there is one.
+
+    Of two that do so at the same moment one fails, whatever it says about existing: so they wait
+    for each other.
+    """
+    await connection.execute(
+        f"SELECT pg_advisory_xact_lock({_CREATING}); CREATE TABLE IF NOT EXISTS {table}"
+    )

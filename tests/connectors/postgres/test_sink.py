@@ -16,6 +16,7 @@ from edgestream.schema import Schema
 from edgestream.testing.connectors import batch, check_sink, context
 from edgestream_connectors.postgres import Postgres
 from edgestream_connectors.postgres.columns import misfits
+from edgestream_connectors.postgres.table import create
 from tests.servers.postgres import Postgres as Server
 
 from .conftest import Database
@@ -49,6 +50,21 @@ async def refused(sink: Postgres, rows: Batch) -> dict[int, str]:
     await sink.flush(Token("store", 1))
     await sink.close()
     return reasons
+
+
+async def test_sinks_that_begin_at_the_same_moment_make_their_tables_once(
+    database: Database,
+) -> None:
+    """Without a lock PostgreSQL refuses most: the table, or its type, is there already."""
+    connections = [await database.connect() for _ in range(6)]
+    try:
+        for lap in range(20):
+            table = f"made_{lap} (id text PRIMARY KEY)"
+            await asyncio.gather(*(create(connection, table) for connection in connections))
+    finally:
+        await asyncio.gather(*(connection.close() for connection in connections))
+    tables = await database.rows("SELECT count(*) AS n FROM pg_tables WHERE tablename LIKE 'made%'")
+    assert tables == [{"n": 20}]
 
 
 async def test_the_kit(database: Database) -> None:
