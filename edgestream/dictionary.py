@@ -72,7 +72,9 @@ class Dictionary:
         code = self._codes.get(text)
         if code is not None:
             return code
-        return MISSING if self._many is None else int(self._many.find([text])[0])
+        if self._many is None or not self._moved:
+            return MISSING
+        return int(self._many.find([text])[0])
 
     def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
         """Codes of ``texts`` (None is missing), adding those that are new."""
