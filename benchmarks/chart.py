@@ -30,17 +30,13 @@ def ratios(cases: Mapping[str, Measured], date: str) -> str:
     }
     chosen = {name: found for name, found in chosen.items() if found}
     scale = Scale.over([one.ratio for found in chosen.values() for one in found if one.ratio])
-    picture = Picture()
-    _head(picture, "What the same work costs, as a multiple of edgestream", cases, date)
-    picture.y += 22
-    legend(
-        picture,
-        [
-            ("ours", "edgestream = 1"),
-            ("more", "costs more than edgestream"),
-            ("less", "costs less"),
-        ],
-    )
+    marks = [
+        ("ours", "edgestream = 1"),
+        ("more", "costs more than edgestream"),
+        ("less", "costs less"),
+    ]
+    title = "What the same work costs, as a multiple of edgestream"
+    picture = _begun(title, cases, date, marks)
     picture.y += 24
     top = picture.y
     scale.label(picture)
@@ -61,16 +57,12 @@ def ratios(cases: Mapping[str, Measured], date: str) -> str:
 
 def figures(cases: Mapping[str, Measured], date: str) -> str:
     """A panel a case with variants, with a bar an engine and variant."""
-    picture = Picture()
-    _head(picture, "How cost and latency grow, and what formats and durability take", cases, date)
-    picture.y += 22
-    legend(
-        picture,
-        [
-            ("ours", "edgestream"),
-            ("more", "others (× what edgestream takes); longer than drawn where cut"),
-        ],
-    )
+    marks = [
+        ("ours", "edgestream"),
+        ("more", "others (× what edgestream takes); longer than drawn where cut"),
+    ]
+    title = "How cost and latency grow, and what formats and durability take"
+    picture = _begun(title, cases, date, marks)
     chosen = {name: cases[name] for name, found in _summaries(cases).items() if _varies(found)}
     for name, case in chosen.items():
         picture.y += 30
@@ -137,7 +129,11 @@ def _varies(found: Sequence[Summary]) -> bool:
     return any(one.variant for one in found)
 
 
-def _head(picture: Picture, title: str, cases: Mapping[str, Measured], date: str) -> None:
+def _begun(
+    title: str, cases: Mapping[str, Measured], date: str, marks: Sequence[tuple[str, str]]
+) -> Picture:
+    """A picture with its title, where and when it was measured, and what its marks mean."""
+    picture = Picture()
     picture.y += 14
     picture.text(20, title, "head")
     machines = dict.fromkeys(
@@ -152,6 +148,9 @@ def _head(picture: Picture, title: str, cases: Mapping[str, Measured], date: str
         "Same bytes, answers checked, ours run between every two others; medians. Less is better.",
         "small",
     )
+    picture.y += 22
+    legend(picture, marks)
+    return picture
 
 
 def _title(picture: Picture, name: str, case: Measured) -> None:
