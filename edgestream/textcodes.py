@@ -19,8 +19,8 @@ Codes: TypeAlias = NDArray[np.int32]
 
 MOST_BYTES: Final = 40
 """Longer texts (a UUID has 36 characters) are not held."""
-_WORD: Final = 8
-_WORDS: Final = MOST_BYTES // _WORD
+WORD: Final = 8
+MOST_WORDS: Final = MOST_BYTES // WORD
 _FEWEST: Final = 1024
 _SPARE: Final = 4
 """So many places for each text; a quarter of them in the second table, for those left over."""
@@ -101,7 +101,7 @@ class TextCodes:
 
         There may be some among them that it did hold: in larger tables texts have other places.
         """
-        packed = _packed(texts, _WORDS)
+        packed = _packed(texts, MOST_WORDS)
         fit = packed[:, 0] != _NONE
         begin, self.count = self.count, self.count + len(texts)
         self._make_room(int(np.flatnonzero(packed[fit].any(axis=0)).max(initial=0)) + 1)
@@ -159,7 +159,7 @@ def _tables(size: int) -> tuple[Codes, Codes]:
 def _taken(rows: Words, at: NDArray[np.integer]) -> Words:
     """Some of the rows, each copied in one piece."""
     width = rows.shape[1]
-    taken: Words = rows.view(f"V{_WORD * width}")[:, 0][at].view(np.uint64)
+    taken: Words = rows.view(f"V{WORD * width}")[:, 0][at].view(np.uint64)
     return taken.reshape(-1, width)
 
 
@@ -169,7 +169,7 @@ def _packed(texts: Sequence[str | None], words: int) -> Words:
         joined = "\0".join(texts)  # type: ignore[arg-type]
     except TypeError:
         return _packed_some(texts, words)
-    width = _WORD * words
+    width = WORD * words
     raw = joined.encode("utf-8", "surrogatepass") + bytes(1 + width)
     ends = np.flatnonzero(np.frombuffer(raw, np.uint8, len(raw) - width) == 0)
     if len(ends) != len(texts):
@@ -184,11 +184,16 @@ def _packed(texts: Sequence[str | None], words: int) -> Words:
 
 def words_at(raw: bytes, starts: NDArray[np.intp], sizes: NDArray[np.intp], words: int) -> Words:
     """Texts as rows of so many words, which they fit; ``raw`` goes on behind the last for a row."""
-    width = _WORD * words
+    width = WORD * words
     anywhere = np.ndarray((len(raw) - width,), f"V{width}", raw, strides=(1,))
     packed: Words = anywhere[starts].view(np.uint64).reshape(-1, words)
-    packed &= _taken(_MASKS[words], sizes)
-    return packed
+    return first_bytes(packed, sizes)
+
+
+def first_bytes(words: Words, sizes: NDArray[np.integer]) -> Words:
+    """The first so many bytes of each row, all others zero."""
+    kept: Words = words & _MASKS[words.shape[1]].take(sizes, axis=0)
+    return kept
 
 
 def _packed_some(texts: Sequence[str | None], words: int) -> Words:
@@ -202,10 +207,10 @@ def _packed_some(texts: Sequence[str | None], words: int) -> Words:
 
 def _masks(words: int) -> Words:
     """For each number of bytes the words in which those are ones."""
-    width = _WORD * words
+    width = WORD * words
     bits = np.where(np.arange(width) < np.arange(width + 1)[:, None], 0xFF, 0)
     masks: Words = bits.astype(np.uint8).view(np.uint64)
     return masks
 
 
-_MASKS: Final = {words: _masks(words) for words in range(1, _WORDS + 1)}
+_MASKS: Final = {words: _masks(words) for words in range(1, MOST_WORDS + 1)}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgestream import dictionary as module
 from edgestream import textcodes
 from edgestream.dictionary import Dictionary
-from edgestream.textcodes import MOST_BYTES, TextCodes
+from edgestream.textcodes import MOST_BYTES, MOST_WORDS, WORD, TextCodes, first_bytes
 
 # few letters, so that texts repeat, begin alike and end at the edge of what is held
 WORDS = st.text("ab\0é\ud800", max_size=4) | st.text("abé", min_size=6, max_size=9)
@@ -103,6 +103,17 @@ def test_known_rows_of_words_are_not_made_into_texts(monkeypatch):
     assert len(made) < 20
 
 
+def test_a_text_that_a_small_dictionary_does_not_hold_is_not_looked_for_in_the_table(monkeypatch):
+    """Expressions ask for their texts with every batch; looking there costs 30 µs."""
+    dictionary = Dictionary()
+    for _ in range(2):
+        dictionary.encode_words(np.array(["a", "b"], "S8").view(np.uint64).reshape(-1, 1))
+    assert dictionary._many is not None
+    monkeypatch.setattr(TextCodes, "find", None)
+    assert dictionary.code("b") == 1
+    assert dictionary.code("never") == -1
+
+
 @given(NEW, TEXTS)
 def test_what_was_appended_to_a_small_dictionary_is_found(appended, texts):
     dictionary, plain = Dictionary(), Plain()
@@ -136,3 +147,20 @@ def test_new_texts_that_keep_coming_are_not_looked_for_in_vain(monkeypatch):
     for _ in range(10):
         dictionary.encode([str(number) for number in range(101_000)])
     assert len(calls) >= 5
+
+
+ROWS = st.integers(1, MOST_WORDS).flatmap(
+    lambda words: st.lists(
+        st.binary(min_size=WORD * words, max_size=WORD * words), min_size=1, max_size=5
+    )
+)
+
+
+@given(ROWS, st.data())
+def test_the_first_bytes(rows, data):
+    counts = [data.draw(st.integers(0, len(row))) for row in rows]
+    kept = first_bytes(
+        np.frombuffer(b"".join(rows), np.uint64).reshape(len(rows), -1), np.array(counts, np.uint8)
+    )
+    expected = [row[:size].ljust(len(row), b"\0") for row, size in zip(rows, counts, strict=True)]
+    assert kept.tobytes() == b"".join(expected)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.textcodes import MOST_BYTES, Words, words_at
+from edgestream.textcodes import MOST_BYTES, WORD, Words, words_at
 
-_WORD = 8
 _FEWEST, _MOST = 256, 65_536
 """Fewer texts are sooner read one by one; of more, each as long as the longest takes memory."""
 
@@ -29,4 +28,4 @@ def words_of(types: Any, array: Any) -> Words | None:
     raw = b"".join((text, bytes(MOST_BYTES + 1)))
     if longest > MOST_BYTES or raw.find(0, 0, end - begin) >= 0:
         return None
-    return words_at(raw, bounds[:-1] - begin, sizes, max(1, -(-longest // _WORD)))
+    return words_at(raw, bounds[:-1] - begin, sizes, max(1, -(-longest // WORD)))

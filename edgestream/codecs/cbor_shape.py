@@ -29,6 +29,8 @@ from edgestream.codecs.cbor_heads import (
     TRUE,
 )
 from edgestream.codecs.columns import HIGHEST, Learnt
+from edgestream.codecs.json_form import is_utf8
+from edgestream.codecs.shaped import Followed
 
 _PADDING = 32
 _NOT_ASCII = 128
@@ -82,6 +84,10 @@ class Spans:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
 
+    def __getitem__(self, some: NDArray[np.bool_]) -> Spans:
+        """Some of them."""
+        return Spans(self.starts[some], self.ends[some])
+
     def raw(self, block: Block) -> list[bytes]:
         """Each as bytes."""
         sizes = self.ends - self.starts
@@ -128,27 +134,15 @@ class Shape:
         return found
 
 
-class Found:
-    """The payloads that are of a shape as far as they were followed, and the values up to there."""
+class Found(Followed):
+    """The payloads that are of a shape; texts are spans of the block."""
+
+    values: dict[str, Array | Spans]
 
     def __init__(self, block: Block, rows: NDArray[np.int64]) -> None:
         """Begin with all of them."""
+        super().__init__(rows, block.starts, block.ends)
         self.block = block
-        self.rows = rows
-        self.at: NDArray[np.int64] = block.starts[rows]
-        self.ends: NDArray[np.int64] = block.ends[rows]
-        self.values: dict[str, Array | Spans] = {}
-
-    def keep(self, good: NDArray[np.bool_]) -> None:
-        """Let go of the others."""
-        if good.all():
-            return
-        self.rows, self.at, self.ends = self.rows[good], self.at[good], self.ends[good]
-        for name, values in self.values.items():
-            if isinstance(values, Spans):
-                self.values[name] = Spans(values.starts[good], values.ends[good])
-            else:
-                self.values[name] = values[good]
 
     def pass_over(self, literal: Literal) -> None:
         """Keep those where it comes next."""
@@ -197,7 +191,7 @@ class Found:
         pairs = np.stack([starts, ends], axis=1).ravel()
         odd = np.maximum.reduceat(self.block.bytes, pairs)[::2] >= _NOT_ASCII
         for row in np.flatnonzero(odd & fits & (head >> 5 == TEXT)).tolist():
-            fits[row] = _is_utf8(self.block.text[starts[row] : ends[row]])
+            fits[row] = is_utf8(self.block.text[starts[row] : ends[row]])
         self.keep(fits)
 
     def _number(self, column: Learnt, head: Heads) -> NDArray[np.bool_] | None:
@@ -237,11 +231,3 @@ _FLOATS: tuple[tuple[int, type, type], ...] = (
     (SINGLE, np.float32, np.uint32),
     (DOUBLE, np.float64, np.uint64),
 )
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -12,12 +12,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Words: TypeAlias = NDArray[np.uint64]
-Counts: TypeAlias = NDArray[np.uint8]
+from edgestream.textcodes import MOST_WORDS, WORD, Words
 
-WORD: Final = 8
-MOST_WORDS: Final = 5
-"""So many words of a value are looked at."""
+Counts: TypeAlias = NDArray[np.uint8]
 
 
 def _each(byte: int) -> np.uint64:
@@ -45,18 +42,15 @@ _EXACT: Final = np.uint64(1 << 53)
 """Up to here whole numbers are exact as floats."""
 
 
-def _kept(words: int, *, first: bool) -> Words:
-    """For each count of bytes, masks of the first or last so many bytes of ``words`` words."""
+def _last(words: int) -> Words:
+    """For each count of bytes, the masks of the last so many bytes of ``words`` words."""
     size = WORD * words
-    place = np.arange(size)
-    count = np.arange(size + 1)[:, None]
-    there = place < count if first else place >= size - count
+    there = np.arange(size) >= size - np.arange(size + 1)[:, None]
     masks: Words = np.where(there, 0xFF, 0).astype(np.uint8).view(np.uint64)
     return masks
 
 
-_FIRST: Final = {words: _kept(words, first=True) for words in range(1, MOST_WORDS + 1)}
-_LAST: Final = {words: _kept(words, first=False) for words in range(1, MOST_WORDS + 1)}
+_LAST: Final = {words: _last(words) for words in range(1, MOST_WORDS + 1)}
 
 
 def digit_values(words: Words) -> Words:
@@ -106,12 +100,6 @@ def first_mark(marks: Words) -> Counts:
             found += counts[:, at] * none
             none &= counts[:, at] == WORD
     return found
-
-
-def first_bytes(words: Words, counts: Counts) -> Words:
-    """The first so many bytes of each row, the others zero."""
-    kept: Words = words & _FIRST[words.shape[1]].take(counts, axis=0)
-    return kept
 
 
 def whole(words: Words, counts: Counts) -> Words:

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.codecs.digits import WORD, Words
+from edgestream.codecs.json_form import is_utf8
+from edgestream.textcodes import WORD, Words
 
 _PIECE: Final = 1024
 """So many payloads are joined at a time: what is larger comes from the system, page by page."""
@@ -54,7 +55,7 @@ class Block:
         """What is taken begins and ends with ASCII, so none completes a character of another."""
         for first in range(0, len(self.ends), _PIECE):
             last = min(first + _PIECE, len(self.ends)) - 1
-            if not _is_utf8(self.bytes[self.starts[first] : self.ends[last]].tobytes()):
+            if not is_utf8(self.bytes[self.starts[first] : self.ends[last]].tobytes()):
                 self.plain[first : last + 1] = False
 
     def words(self, starts: NDArray[np.int64], count: int) -> Words:
@@ -92,11 +93,3 @@ def sizes_of(payloads: Sequence[bytes]) -> NDArray[np.int64]:
         return np.frombuffer(bytearray(map(len, payloads)), np.uint8).astype(np.int64)
     except ValueError:  # one has more than 255; counting so takes twice as long
         return np.fromiter(map(len, payloads), np.int64, len(payloads))
-
-
-def _is_utf8(piece: bytes) -> bool:
-    try:
-        piece.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

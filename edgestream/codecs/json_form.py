@@ -41,13 +41,7 @@ class JsonForm:
         text = b"\n".join(chunk)
         if len(text) > self._max_payload and max(map(len, chunk)) > self._max_payload:
             return False
-        if text.isascii():
-            return True
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return False
-        return True
+        return text.isascii() or is_utf8(text)
 
     def check(self, payload: bytes) -> None:
         """Raise ValueError for a payload that is too large, empty or not UTF-8."""
@@ -85,6 +79,15 @@ class JsonForm:
             raise ValueError(
                 f"not UTF-8: byte 0x{payload[error.start]:02x} (byte {error.start})"
             ) from error
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are text."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _whole(digits: str) -> int | float:

@@ -11,9 +11,7 @@ from edgestream.batch import Array
 from edgestream.codecs.columns import HIGHEST, Learnt
 from edgestream.codecs.digits import (
     WHOLE_POWERS,
-    WORD,
     Counts,
-    Words,
     before,
     decimal,
     digit_values,
@@ -24,6 +22,7 @@ from edgestream.codecs.digits import (
     whole_bytes,
 )
 from edgestream.codecs.json_block import Block
+from edgestream.textcodes import WORD, Words
 
 MOST_DIGITS: Final = 19
 """A number of more is not read; so many fit in a word."""
@@ -45,16 +44,11 @@ def short(
     good: NDArray[np.bool_],
 ) -> Read:
     """Numbers of fewer than eight bytes: all of one lies in its ``word``."""
-    first = block.bytes.take(start)
-    below = first == _MINUS
+    start, first, below = _past_sign(block, start)
     values = digit_values(word)
-    signed = bool(below.any())
-    if signed:
-        # The sign is passed over. What comes in behind looks like a digit: a number that ends
-        # nowhere before it is not good.
+    if below is not None:
+        # What comes in behind looks like a digit: a number that ends nowhere before it is not good.
         values >>= below.astype(np.uint64) << _THREE
-        start = start + below
-        first = block.bytes.take(start)
     marks = not_digits(values)
     inside = until = before(marks)
     digits = end = whole_bytes(inside)
@@ -71,13 +65,13 @@ def short(
         end = whole_bytes(until)
         good &= (end > digits + 1) | ~pointed
     good &= end < WORD
-    size = end + below if signed else end
+    size = end if below is None else end + below
     if column is None or not good.all():
         return size, good, None
     told = _put_together(values, inside, until, pointed)
     told <<= (WORD - end).astype(np.uint64) << _THREE
     decimals = None if pointed is None else end - digits - pointed
-    return size, *_signed(joined(told), decimals, below if signed else None, column)
+    return size, *_signed(joined(told), decimals, below, column)
 
 
 def _put_together(
@@ -106,15 +100,10 @@ def long(
     good: NDArray[np.bool_],
 ) -> Read:
     """Numbers of which the digits before and behind the point take so many words."""
-    first = block.bytes.take(start)
-    below = first == _MINUS
-    signed = bool(below.any())
-    if signed:
-        start = start + below
-        first = block.bytes.take(start)
+    start, first, below = _past_sign(block, start)
     values = digit_values(block.words(start, words))
     digits = first_mark(not_digits(values))
-    size = digits + below if signed else digits
+    size = digits if below is None else digits + below
     good &= (digits == 1) | ((digits > 0) & (first != _NAUGHT) & (digits <= MOST_DIGITS))
     point = start + digits
     decimals = None
@@ -132,7 +121,19 @@ def long(
     if decimals is not None:
         told *= WHOLE_POWERS.take(decimals)
         told += _field(block, point + 1 + decimals, decimals)
-    return size, *_signed(told, decimals, below if signed else None, column)
+    return size, *_signed(told, decimals, below, column)
+
+
+def _past_sign(
+    block: Block, start: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Counts, NDArray[np.bool_] | None]:
+    """Where the digits begin, the first of them, and which numbers have a sign; None: no one."""
+    first = block.bytes.take(start)
+    below = first == _MINUS
+    if not below.any():
+        return start, first, None
+    start = start + below
+    return start, block.bytes.take(start), below
 
 
 def _is_whole(column: Learnt | None) -> bool:

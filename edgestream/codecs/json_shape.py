@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from edgestream.batch import Array
 from edgestream.codecs.columns import Kind, Learnt
-from edgestream.codecs.digits import MOST_WORDS, WORD, Words, first_bytes, first_mark, quotes
+from edgestream.codecs.digits import first_mark, quotes
 from edgestream.codecs.json_block import Block
 from edgestream.codecs.json_numbers import Read, long, short
+from edgestream.codecs.shaped import Followed
+from edgestream.textcodes import MOST_BYTES, WORD, Words, first_bytes
 
 Form: TypeAlias = Literal["number", "text", "flag"]
 
 NUMBER_WORDS: Final = 3
 """So many words of a number are looked at: 23 characters."""
-TEXT_BYTES: Final = WORD * MOST_WORDS
-"""A longer text is not looked for."""
 _TRUE = np.uint64(int.from_bytes(b"true", "little")), np.uint64((1 << 32) - 1)
 _FALSE = np.uint64(int.from_bytes(b"false", "little")), np.uint64((1 << 40) - 1)
 
@@ -74,7 +74,7 @@ class Shape:
         """There is one literal more than there are values; none is empty."""
         self.literals = literals
         self.values = values
-        self.reach = max(map(len, literals)) + WORD * MOST_WORDS
+        self.reach = max(map(len, literals)) + MOST_BYTES
         *befores, self._last = map(Before, literals)
         self._steps = list(zip(befores, values, strict=True))
 
@@ -102,16 +102,15 @@ class Shape:
         return found
 
 
-class Found:
-    """The payloads that are of a shape as far as they were followed, and the values up to there."""
+class Found(Followed):
+    """The payloads that are of a shape; texts are rows of words."""
+
+    values: dict[str, Array]
 
     def __init__(self, block: Block, rows: NDArray[np.int64]) -> None:
         """Begin with all of them."""
+        super().__init__(rows, block.starts, block.ends)
         self.block = block
-        self.rows = rows
-        self.at: NDArray[np.int64] = block.starts[rows]
-        self.ends: NDArray[np.int64] = block.ends[rows]
-        self.values: dict[str, Array] = {}
 
     def read(self, before: Before, value: Value) -> None:
         """Keep those where the literal comes next, and read the value behind it."""
@@ -121,7 +120,7 @@ class Found:
         end, good, values = self._value(value, start, words[:, before.count], there)
         if not good.all():
             # What it is of the others is of no use, and to take it out of all arrays neither.
-            self._keep(good)
+            self.keep(good)
             self.read(before, value)
             return
         self.at = start + end
@@ -144,15 +143,7 @@ class Found:
         """Keep those that end with the literal."""
         start = self.at + before.size
         words = self.block.words(start - WORD * before.count, before.count)
-        self._keep((before.differ(words) == 0) & (start == self.ends))
-
-    def _keep(self, good: NDArray[np.bool_]) -> None:
-        """Let go of the others."""
-        if good.all():
-            return
-        self.rows, self.at, self.ends = self.rows[good], self.at[good], self.ends[good]
-        for name, values in self.values.items():
-            self.values[name] = values[good]
+        self.keep((before.differ(words) == 0) & (start == self.ends))
 
 
 def _text(words: Words, column: Learnt | None, good: NDArray[np.bool_]) -> Read:

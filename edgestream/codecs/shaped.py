@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,27 @@ class Part:
 
     rows: NDArray[np.int64]
     columns: Mapping[str, Array | None]
+
+
+class Followed:
+    """The payloads that are of a shape as far as they were followed, and the values up to there."""
+
+    def __init__(
+        self, rows: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> None:
+        """Begin with ``rows`` of a block, whose payloads have these bounds."""
+        self.rows = rows
+        self.at: NDArray[np.int64] = starts[rows]
+        self.ends: NDArray[np.int64] = ends[rows]
+        self.values: dict[str, Any] = {}
+
+    def keep(self, good: NDArray[np.bool_]) -> None:
+        """Let go of the others."""
+        if good.all():
+            return
+        self.rows, self.at, self.ends = self.rows[good], self.at[good], self.ends[good]
+        for name, values in self.values.items():
+            self.values[name] = values[good]
 
 
 class ShapedReading(Reading, Generic[S]):

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgestream.batch import to_python
 from edgestream.codecs import cbor_decode, shaped
 from edgestream.codecs.cbor import Cbor
 from edgestream.codecs.cbor_form import Loader
+
+from . import by_shape
 
 cbor2 = pytest.importorskip("cbor2")
 pack = cbor2.dumps
@@ -18,22 +19,7 @@ HONEST = {"d": "a", "n": 1, "t": 1.5, "on": True, "g": {"x": 2.5, "u": "°C"}, "
 
 
 def read_by(few, blocks, names=None, demanded=None, **config):
-    """What becomes of blocks, one after the other, if so many payloads are too few for shapes."""
-    codec = Cbor(**config)
-    codec.want(None if names is None else frozenset(names), demanded or {})
-    become = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cbor_decode, "FEW", few)
-        for block in blocks:
-            decoded = codec.decode(block)
-            columns = {name: to_python(column) for name, column in decoded.columns.items()}
-            kinds = {
-                name: str(getattr(column, "dtype", "text"))
-                for name, column in decoded.columns.items()
-            }
-            good = None if decoded.good is None else decoded.good.tolist()
-            become.append([repr(columns), kinds, decoded.count, good, decoded.rejected])
-        return [*become, codec.snapshot().meta]
+    return by_shape.read_by(cbor_decode, few, Cbor(**config), blocks, names, demanded)
 
 
 def assert_alike(blocks, **options):

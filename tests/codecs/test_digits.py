@@ -5,16 +5,14 @@ from hypothesis import strategies as st
 
 from edgestream.codecs import digits as module
 from edgestream.codecs.digits import (
-    MOST_WORDS,
-    WORD,
     decimal,
     digit_values,
-    first_bytes,
     first_mark,
     not_digits,
     quotes,
     whole,
 )
+from edgestream.textcodes import MOST_WORDS, WORD
 
 ROWS = st.integers(1, MOST_WORDS).flatmap(
     lambda words: st.lists(
@@ -41,14 +39,6 @@ def test_where_digits_and_texts_end(rows):
     assert ends == [first(row, lambda byte: not 48 <= byte <= 57) for row in rows]
     ends = first_mark(quotes(words)).tolist()
     assert ends == [first(row, lambda byte: byte == 34) for row in rows]
-
-
-@given(ROWS, st.data())
-def test_the_first_bytes(rows, data):
-    counts = [data.draw(st.integers(0, len(row))) for row in rows]
-    kept = first_bytes(packed(rows), np.array(counts, np.uint8))
-    expected = [row[:size].ljust(len(row), b"\0") for row, size in zip(rows, counts, strict=True)]
-    assert kept.tobytes() == b"".join(expected)
 
 
 @given(st.lists(st.integers(0, 10**19 - 1), min_size=1), st.integers(3, 4))

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgestream.batch import to_python
 from edgestream.codecs import json_block, json_decode, json_shaped, shaped
 from edgestream.codecs.json import Json
+
+from . import by_shape
 
 HONEST = {"d": "a", "n": 1, "t": 1.5, "on": True, "g": {"x": 2.5, "u": "°C"}, "z": -7, "s": None}
 
@@ -19,28 +20,13 @@ def written(row, **how):
 
 
 def read_by(few, blocks, names=None, demanded=None, **config):
-    """What becomes of blocks, one after the other, if so many payloads are too few for shapes."""
-    codec = Json(**config)
-    codec.want(None if names is None else frozenset(names), demanded or {})
-    become = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_shaped, "FEW", few)
-        for block in blocks:
-            decoded = codec.decode(block)
-            columns = {name: to_python(column) for name, column in decoded.columns.items()}
-            kinds = {
-                name: str(getattr(column, "dtype", "text"))
-                for name, column in decoded.columns.items()
-            }
-            good = None if decoded.good is None else decoded.good.tolist()
-            become.append([repr(columns), kinds, decoded.count, good, decoded.rejected])
-        return [*become, codec.snapshot().meta]
+    return by_shape.read_by(json_shaped, few, Json(**config), blocks, names, demanded)
 
 
 def assert_alike(blocks, **options):
-    by_shape = read_by(1, blocks, **options)
-    assert by_shape == read_by(10**9, blocks, **options)
-    return by_shape
+    become = read_by(1, blocks, **options)
+    assert become == read_by(10**9, blocks, **options)
+    return become
 
 
 def count_read(monkeypatch):
