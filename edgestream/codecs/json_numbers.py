@@ -12,14 +12,12 @@ from edgestream.codecs.columns import HIGHEST, Learnt
 from edgestream.codecs.digits import (
     WHOLE_POWERS,
     Counts,
-    before,
     decimal,
     digit_values,
     first_mark,
     joined,
     not_digits,
     whole,
-    whole_bytes,
 )
 from edgestream.codecs.json_block import Block
 from edgestream.textcodes import WORD, Words
@@ -31,65 +29,9 @@ _MINUS, _POINT, _NAUGHT = ord("-"), ord("."), ord("0")
 _ONE, _THREE, _SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
 _EIGHT, _LOW_BYTE = np.uint64(8), np.uint64(0xFF)
 
-Read: TypeAlias = tuple[Counts, NDArray[np.bool_], Array | None]
+Read: TypeAlias = tuple[Counts | NDArray[np.int64], NDArray[np.bool_], Array | None]
 """How many bytes each value has, which of them are as they should be, and what they are: None
 where nobody wants them, or where not all are good."""
-
-
-def short(
-    block: Block,
-    start: NDArray[np.int64],
-    word: Words,
-    column: Learnt | None,
-    good: NDArray[np.bool_],
-) -> Read:
-    """Numbers of fewer than eight bytes: all of one lies in its ``word``."""
-    start, first, below = _past_sign(block, start)
-    values = digit_values(word)
-    if below is not None:
-        # What comes in behind looks like a digit: a number that ends nowhere before it is not good.
-        values >>= below.astype(np.uint64) << _THREE
-    marks = not_digits(values)
-    inside = until = before(marks)
-    digits = end = whole_bytes(inside)
-    good &= (digits == 1) | ((digits > 0) & (first != _NAUGHT))
-    pointed = None
-    if not _is_whole(column):
-        has_point = block.bytes.take(start + digits) == _POINT
-        pointed = has_point if has_point.any() else None
-    if pointed is not None:
-        marks &= marks - _ONE
-        until = before(marks)
-        if not pointed.all():
-            until = np.where(pointed, until, inside)
-        end = whole_bytes(until)
-        good &= (end > digits + 1) | ~pointed
-    good &= end < WORD
-    size = end if below is None else end + below
-    if column is None or not good.all():
-        return size, good, None
-    told = _put_together(values, inside, until, pointed)
-    told <<= (WORD - end).astype(np.uint64) << _THREE
-    decimals = None if pointed is None else end - digits - pointed
-    return size, *_signed(joined(told), decimals, below, column)
-
-
-def _put_together(
-    values: Words, inside: Words, until: Words, pointed: NDArray[np.bool_] | None
-) -> Words:
-    """The digits alone: what is before the point moves over it. All bits below ``until`` count."""
-    inside >>= _SEVEN
-    told: Words = values & inside
-    if pointed is None:
-        return told
-    told <<= pointed.astype(np.uint64) << _THREE
-    inside <<= _EIGHT
-    inside |= _LOW_BYTE
-    until >>= _SEVEN
-    until &= ~inside
-    until &= values
-    told |= until
-    return told
 
 
 def long(

@@ -19,7 +19,8 @@ from edgestream.batch import Array
 from edgestream.codecs.columns import Kind, Learnt
 from edgestream.codecs.digits import first_mark, quotes
 from edgestream.codecs.json_block import Block
-from edgestream.codecs.json_numbers import Read, long, short
+from edgestream.codecs.json_numbers import Read, long
+from edgestream.codecs.json_short import short
 from edgestream.codecs.shaped import Followed
 from edgestream.textcodes import MOST_BYTES, WORD, Words, first_bytes
 
@@ -136,7 +137,7 @@ class Found(Followed):
         if value.form == "text":
             return _text(self.block.words(start, value.words), value.column, good)
         if value.words == 1:
-            return short(self.block, start, word, value.column, good)
+            return short(word, value.column, good)
         return long(self.block, start, value.words, value.column, good)
 
     def end(self, before: Before) -> None:
