@@ -148,10 +148,13 @@ if TYPE_CHECKING:
     from edgestream.sources.file import File
     from edgestream.sources.generate import Generate
     from edgestream.spec import DeadLetters, PipelineSpec, Spool
+    from edgestream.tables.file import FileTable
+    from edgestream.tables.sqlite import SqliteTable
+    from edgestream.tables.table import Cells, Table
     from edgestream_connectors.http import Http
     from edgestream_connectors.lora_serial import LoraSerial
     from edgestream_connectors.mqtt import Mqtt, MqttSink
-    from edgestream_connectors.postgres import Postgres
+    from edgestream_connectors.postgres import Postgres, PostgresTable
     from edgestream_connectors.redis import Redis
 
 _LATER = {
@@ -163,6 +166,7 @@ _LATER = {
     "Batch": "edgestream.batch",
     "Bloom": "edgestream.operators.bloom",
     "Cbor": "edgestream.codecs.cbor",
+    "Cells": "edgestream.tables.table",
     "Changed": "edgestream.operators.changed",
     "Column": "edgestream.batch",
     "Columnar": "edgestream.codecs.columnar",
@@ -177,6 +181,7 @@ _LATER = {
     "Expr": "edgestream.expr",
     "File": "edgestream.sources.file",
     "FileSink": "edgestream.sinks.file",
+    "FileTable": "edgestream.tables.file",
     "Fill": "edgestream.operators.fill",
     "Generate": "edgestream.sources.generate",
     "Http": "edgestream_connectors.http",
@@ -192,6 +197,7 @@ _LATER = {
     "Pipeline": "edgestream.building",
     "PipelineSpec": "edgestream.spec",
     "Postgres": "edgestream_connectors.postgres",
+    "PostgresTable": "edgestream_connectors.postgres",
     "Raw": "edgestream.codecs.raw",
     "Redis": "edgestream_connectors.redis",
     "Rename": "edgestream.operators.rename",
@@ -204,9 +210,11 @@ _LATER = {
     "Sort": "edgestream.operators.sort",
     "Spool": "edgestream.spec",
     "Sqlite": "edgestream.sinks.sqlite",
+    "SqliteTable": "edgestream.tables.sqlite",
     "Stdout": "edgestream.sinks.stdout",
     "Strings": "edgestream.batch",
     "Struct": "edgestream.codecs.struct",
+    "Table": "edgestream.tables.table",
     "Throttle": "edgestream.operators.throttle",
     "Time": "edgestream.eventtime",
     "Use": "edgestream.operators.function",
@@ -273,6 +281,7 @@ __all__ = [
     "Bloom",
     "Bytes",
     "Cbor",
+    "Cells",
     "Changed",
     "Clock",
     "Codec",
@@ -300,6 +309,7 @@ __all__ = [
     "Fenced",
     "File",
     "FileSink",
+    "FileTable",
     "Fill",
     "Generate",
     "Held",
@@ -324,6 +334,7 @@ __all__ = [
     "PipelineSpec",
     "Position",
     "Postgres",
+    "PostgresTable",
     "Problem",
     "Raw",
     "Redis",
@@ -345,6 +356,7 @@ __all__ = [
     "Source",
     "Spool",
     "Sqlite",
+    "SqliteTable",
     "State",
     "Stdout",
     "StoreError",
@@ -352,6 +364,7 @@ __all__ = [
     "Strings",
     "Struct",
     "SystemClock",
+    "Table",
     "Throttle",
     "Time",
     "Token",

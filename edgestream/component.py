@@ -1,4 +1,4 @@
-"""The contract of sources, operators, sinks and codecs.
+"""The contract of sources, operators, sinks and codecs; that of tables is in `tables.table`.
 
 A component is one class: its fields are its configuration, its docstring is its manual, and its
 ``examples`` are run by the tests. `component` annotates the class and registers nothing.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # ``import edgestream`` does without numpy
 Position: TypeAlias = Mapping[str, Any]
 """Where a source is: plain JSON values, just after the last item it gave out."""
 
-Kind: TypeAlias = Literal["source", "operator", "sink", "codec"]
+Kind: TypeAlias = Literal["source", "operator", "sink", "codec", "table"]
 SinkDelivery: TypeAlias = Literal["transactional", "idempotent", "at_least_once"]
 
 MAIN = ""
@@ -159,7 +159,7 @@ def component(
 
 
 class Component(ABC):
-    """What sources, operators, sinks and codecs have in common."""
+    """What sources, operators, sinks, codecs and tables have in common."""
 
     about: ClassVar[About]
     migrations: ClassVar[Mapping[int, Callable[[State], State]]] = {}

@@ -1,7 +1,7 @@
 """What components there are: read from entry points, imported only when a pipeline names one.
 
-Built-ins and connectors travel the same road: ``edgestream.sources``, ``.operators``, ``.sinks``
-and ``.codecs`` entry points whose value is ``module:Class``.
+Built-ins and connectors travel the same road: ``edgestream.sources``, ``.operators``, ``.sinks``,
+``.codecs`` and ``.tables`` entry points whose value is ``module:Class``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgestream.component import Component, Kind
 from edgestream.entrypoints import EntryPoint, entry_points
 from edgestream.errors import ConfigError, Problem, did_you_mean
 
-KINDS: tuple[Kind, ...] = ("source", "operator", "sink", "codec")
+KINDS: tuple[Kind, ...] = ("source", "operator", "sink", "codec", "table")
 Entries: TypeAlias = Mapping[str, EntryPoint]
 
 

@@ -75,6 +75,9 @@ def test_every_example_makes_the_component(
     if kind == "codec":
         assert list(shown) == ["decode"]
         shown = {shown["decode"]: None} if isinstance(shown["decode"], str) else shown["decode"]
+    if kind == "table":
+        assert list(shown) == ["table"]
+        shown = {"file": shown["table"]} if isinstance(shown["table"], str) else shown["table"]
     assert list(shown) == [cls.about.name]
     assert isinstance(make(cls, shown[cls.about.name]), cls)
 

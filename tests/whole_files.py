@@ -51,5 +51,6 @@ def around_example(kind: Kind, example: str) -> str:
         "operator": {"source": source, "steps": [shown]},
         "sink": {"source": source, "sink": shown},
         "codec": {"source": {**source, **shown}},
+        "table": {"source": source, "steps": [{"lookup": {**shown, "on": "device"}}]},
     }
     return whole(place[kind])

@@ -25,7 +25,7 @@ WIDTH = 96
 @click.option("--kind", type=click.Choice(KINDS), help="Only components of this kind.")
 @click.option("--output", default="text", type=click.Choice(["text", "json"]), show_default=True)
 def command(name: str | None, kind: str | None, output: str) -> None:
-    """List sources, operators, sinks and codecs, or show the manual of NAME.
+    """List sources, operators, sinks, codecs and tables, or show the manual of NAME.
 
     A name may belong to several kinds, such as a source and a sink: all are shown.
 

@@ -16,12 +16,14 @@ _TITLES: dict[Kind, str] = {
     "operator": "Operators",
     "sink": "Sinks",
     "codec": "Codecs",
+    "table": "Tables",
 }
 _ABOUT: dict[Kind, str] = {
     "source": "Where rows come from: `source:`, or one of `sources:`.",
     "operator": "What happens to rows: one of `steps:`.",
     "sink": "Where rows go: `sink:`, or one of `sinks:`.",
     "codec": "How payloads become rows and back: `decode:` of a source.",
+    "table": "Where a `lookup` finds its rows: its `table:`.",
 }
 
 

@@ -45,6 +45,7 @@ def pipeline_schema(registry: Registry) -> JsonSchema:
         "step": _place(registry, "operator", {}),
         "sink": _place(registry, "sink", {"from": _FEEDS, **_beside_sink()}),
         "codec": _place(registry, "codec", {}),
+        "table": _place(registry, "table", {}),
         "stream": _stream(),
     }
     return {

@@ -18,6 +18,7 @@ from edgestream.config.fields import facts, options, required, written
 from edgestream.config.values import Bytes, Nanos, Secret
 from edgestream.eventtime import Time
 from edgestream.expr import Expr
+from edgestream.tables.table import Table
 
 JsonSchema: TypeAlias = dict[str, Any]
 
@@ -35,6 +36,7 @@ _ONE_AND_MANY: Mapping[Any, tuple[str, str]] = {
     Expr: ("expression", "expressions"),
     Aggregate: ("aggregate", "aggregates"),
     Time: ("event time", "event times"),
+    Table: ("path or kind of table", "paths or kinds of table"),
     Any: ("anything", "anything"),
 }
 _TEXT_OR_NUMBER: JsonSchema = {"type": ["string", "number", "boolean"]}
@@ -93,6 +95,8 @@ def json_schema(wanted: Any) -> JsonSchema:
         return {"anyOf": [{"type": "array", "items": item}, item]}
     if wanted is Time:
         return {"anyOf": [{"type": "string"}, fields_schema(Time)]}
+    if wanted is Table:
+        return {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/table"}]}
     if hasattr(wanted, "from_config"):
         return _written_as_text(wanted)
     if dataclasses.is_dataclass(wanted):

@@ -1,10 +1,9 @@
-"""``lookup``: add columns from a table in a file."""
+"""``lookup``: add columns from a table outside the stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,11 +12,11 @@ from edgestream.batch import Batch, Column, Strings
 from edgestream.component import MAIN, Operator, Outputs, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
-from edgestream.errors import ConfigError, Fatal, Problem, Retry, did_you_mean
+from edgestream.errors import ConfigError, Fatal, Problem, Retry
+from edgestream.operators.indexed import Indexed, Rows
 from edgestream.operators.names import known_names
-from edgestream.operators.table import Rows, Table
-from edgestream.operators.tables import SqliteTable, endings, read_file, read_sqlite
 from edgestream.schema import ColumnKind, Schema
+from edgestream.tables.table import Table
 
 REJECTED = "rejected"
 REASON = "reason"
@@ -25,18 +24,11 @@ _NUMBERS = ("int", "float", "bool")
 
 
 @dataclass(frozen=True, slots=True)
-class InSqlite:
-    """A table that is not a file of its own."""
-
-    sqlite: SqliteTable = option(help="A table in an SQLite file.")
-
-
-@dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A table, and what the file looked like when it was read."""
+    """The rows of a table, and its stamp when they were read."""
 
-    table: Table
-    stamp: tuple[int, ...] | None
+    rows: Indexed
+    stamp: object | None
 
 
 @component(
@@ -51,35 +43,46 @@ lookup:
   refresh: 5m
   missing: drop
 """,
+        """\
+lookup:
+  table:
+    postgres:
+      url: postgresql://edge@db.local/plant
+      password: ${PLANT_PASSWORD}
+      table: sensors
+  on: {device: sensor_id}
+  columns: [room, installed]
+""",
     ),
 )
 class Lookup(Operator):
     """Add columns from a table to each row, such as the room a sensor is in.
 
-    The table is a file of its own (``.csv`` with a header; ``.json``, a list of objects;
-    ``.ndjson`` or ``.jsonl``, an object a line) or a table or query in SQLite, up to 64 MiB and
-    1,000,000 rows. ``on`` names the columns that must be equal, on both sides or, as a mapping, in
-    the stream and in the table. Of rows of the table with the same key the last one counts. A
-    number also finds a key written as text: 7 finds "7", but not "007".
+    The table is a file of its own (CSV, JSON, NDJSON), or one of the kinds of table that are
+    listed with the components: a table or query in SQLite, in PostgreSQL. It has up to 1,000,000
+    rows, which are kept in memory. ``on`` names the columns that must be equal, on both sides or,
+    as a mapping, in the stream and in the table. Of rows of the table with the same key the last
+    one counts. A number also finds a key written as text: 7 finds "7", but not "007". A time
+    finds nothing.
 
     Where the table has no row for a key, the added columns are missing (``missing: keep``), the
     row is gone on purpose (``drop``), or it leaves by the port ``rejected`` with a column
     ``reason`` (``reject``). Whole numbers and true or false become numbers where they may be
     missing.
 
-    A relative path is that from the folder of the pipeline file, for a table belongs to its
-    pipeline; in a pipeline built in Python it is that from the working directory.
-
-    The table is read when the pipeline is loaded, and then again every ``refresh``, beside the
-    stream: a row sees the table as it was last read. Where it cannot be read, lacks a column or
-    holds text where numbers were, that is logged once and the table read before stays. A stream
-    that is replayed after a crash sees the table of then, not of the first time.
+    The table is read when the pipeline is loaded (a server that is away then is an error, and the
+    pipeline does not start), and then again every ``refresh``, beside the stream: a row sees the
+    table as it was last read. Where it cannot be read, lacks a column or holds text where numbers
+    were, the table read before stays; that is logged once, and counted each time
+    (``edgestream_refresh_failures``). A stream that is replayed after a crash sees the table of
+    then, not of the first time.
     """
 
     ports = (REJECTED,)
 
-    table: str | InSqlite = option(
-        help="A file (.csv, .json, .ndjson), or {sqlite: {path, table}}.", example="sensors.csv"
+    table: Table | str = option(
+        help="A file (.csv, .json, .ndjson), or a kind of table such as {sqlite: {path, table}}.",
+        example="sensors.csv",
     )
     on: Mapping[str, str] | Sequence[str] = option(
         help="The columns to find a row by; as a mapping, stream → table.", example="device"
@@ -98,20 +101,17 @@ class Lookup(Operator):
     _kinds: dict[str, ColumnKind] = state(dict)
 
     def check(self) -> None:
-        """Columns to find a row by, and a file that can be told."""
+        """Columns to find a row by."""
         if not self.on or "" in self.on:
             raise ConfigError(Problem("no column is named", ("on",), "write on: device"))
-        if isinstance(self.table, str) and Path(self.table).suffix.lower() not in endings():
-            hint = f"known endings: {', '.join(endings())}; a table in SQLite is {{sqlite: …}}"
-            raise ConfigError(Problem(f"{self.table!r} is no table", ("table",), hint))
 
     def beside(self, folder: str) -> Lookup:
         """A table with a relative path lies beside the pipeline file."""
-        if isinstance(self.table, str):
-            return replace(self, table=str(Path(folder, self.table)))
-        within = self.table.sqlite
-        moved = replace(within, path=str(Path(folder, within.path)))
-        return replace(self, table=replace(self.table, sqlite=moved))
+        return replace(self, table=self._table.beside(folder))
+
+    def label(self) -> str:
+        """Its name, and where the table is."""
+        return f"{self.about.name} {self._table.place()}"[:60]
 
     def infer(self, schema: Schema) -> Schema:
         """The columns that enter and those of the table, which is read for that."""
@@ -122,9 +122,14 @@ class Lookup(Operator):
         except Retry as error:
             hint = (
                 "the table must be there when the pipeline is loaded; "
-                "in a pipeline file, its path is that from the folder of the file"
+                "in a pipeline file, a path is that from the folder of the file"
             )
             raise ConfigError(Problem(str(error), ("table",), hint)) from error
+        except ImportError as error:
+            about = self._table.about
+            message = f"{about.name} needs a package that is not installed ({error})"
+            hint = f'pip install "edgestream[{about.extra}]"' if about.extra else ""
+            raise ConfigError(Problem(message, ("table",), hint)) from error
         twice = [name for name in self._kinds if self.prefix + name in schema.fields]
         if twice:
             hint = "name the columns to add, or give a prefix"
@@ -147,10 +152,10 @@ class Lookup(Operator):
     def process(self, batch: Batch) -> Outputs:
         """The rows with the columns of the table."""
         if self._loaded is None:
-            raise Fatal(f"{_name(self.table)} was never read: call infer first, or load and take")
+            raise Fatal(f"{self._table.place()} was never read: call infer first, or load and take")
         if not len(batch):
             return []
-        table = self._loaded.table
+        table = self._loaded.rows
         rows = table.find([batch.columns.get(name) for name in _pairs(self.on)], len(batch))
         if self.missing == "keep":
             return [(MAIN, self._with(batch, table, rows))]
@@ -160,7 +165,7 @@ class Lookup(Operator):
             kept = batch if not len(lost) else batch.take(found)
             outputs.append((MAIN, self._with(kept, table, rows[found])))
         if len(lost) and self.missing == "reject":
-            reasons = Strings.of([f"{_name(self.table)} has no such row"])
+            reasons = Strings.of([f"{self._table.place()} has no such row"])
             columns = {REASON: reasons[np.zeros(len(lost), np.intp)]}
             gone = batch.take(lost)
             outputs.append((REJECTED, Batch({**gone.columns, **columns}, gone.times, gone.keys)))
@@ -171,41 +176,38 @@ class Lookup(Operator):
         return int(nanos(self.refresh))
 
     def load(self) -> _Loaded:
-        """Read the table, unless the file is as it was; raises `Retry` where it cannot be read."""
-        stamp = None
-        if isinstance(self.table, str):
-            stamp = _stamp(self.table)
-            if self._loaded is not None and stamp is not None and stamp == self._loaded.stamp:
-                return self._loaded
-            cells = read_file(self.table)
-        else:
-            cells = read_sqlite(self.table.sqlite)
-        pairs = _pairs(self.on)
-        wanted = {**dict.fromkeys(pairs.values()), **dict.fromkeys(self.columns)}
-        for name in wanted:
-            if name not in cells:
-                hint = did_you_mean(name, cells)
-                raise Retry(f"{_name(self.table)} has no column {name!r}" + (hint and f"; {hint}"))
-        return _Loaded(Table(cells, list(pairs.values())), stamp)
+        """Read the table, unless it is as it was; raises `Retry` where it cannot be read."""
+        stamp = self._table.stamp()
+        if self._loaded is not None and stamp is not None and stamp == self._loaded.stamp:
+            return self._loaded
+        keys = list(_pairs(self.on).values())
+        needed = list(dict.fromkeys([*keys, *self.columns]))
+        cells = self._table.read(needed if self.columns else ())
+        self._table.require(needed, cells)
+        return _Loaded(Indexed(cells, keys), stamp)
 
     def take(self, loaded: object) -> None:
         """Go on with a table; raises `Retry` where it does not go with the one before."""
         assert isinstance(loaded, _Loaded)
-        table = loaded.table
+        table = loaded.rows
         keys = _pairs(self.on).values()
         names = self._kinds or self.columns or [n for n in table.columns if n not in keys]
         kinds: dict[str, ColumnKind] = {}
         for name in names:
             if name not in table.columns:
-                raise Retry(f"{_name(self.table)} has no column {name!r} any more")
+                raise Retry(f"{self._table.place()} has no column {name!r} any more")
             kinds[name] = kind = table.columns[name].kind
             before = self._kinds.get(name, kind)
-            if "any" not in (before, kind) and (before in _NUMBERS) != (kind in _NUMBERS):
-                what = ("text", "numbers") if kind in _NUMBERS else ("numbers", "text")
-                message = f"held {what[0]} and now holds {what[1]}"
-                raise Retry(f"{_name(self.table)}: the column {name!r} {message}")
+            if "any" not in (before, kind) and _word(before) != _word(kind):
+                message = f"held {_word(before)} and now holds {_word(kind)}"
+                raise Retry(f"{self._table.place()}: the column {name!r} {message}")
         self._kinds = self._kinds or kinds
         self._loaded = loaded
+
+    @property
+    def _table(self) -> Table:
+        assert isinstance(self.table, Table)  # what is written as text was converted
+        return self.table
 
     def _added(self) -> dict[str, ColumnKind]:
         """The columns that are added: where they may be missing, numbers are floats."""
@@ -215,7 +217,7 @@ class Lookup(Operator):
             for name, kind in self._kinds.items()
         }
 
-    def _with(self, batch: Batch, table: Table, rows: Rows) -> Batch:
+    def _with(self, batch: Batch, table: Indexed, rows: Rows) -> Batch:
         columns: dict[str, Column] = dict(batch.columns)
         for name in self._kinds:
             typed = table.columns[name]
@@ -229,15 +231,6 @@ def _pairs(on: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
     return on if isinstance(on, Mapping) else {name: name for name in on}
 
 
-def _name(table: str | InSqlite) -> str:
-    """What a table is called in messages."""
-    return table if isinstance(table, str) else table.sqlite.path
-
-
-def _stamp(path: str) -> tuple[int, ...] | None:
-    """What changes when a file does; None where it cannot be looked at."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+def _word(kind: ColumnKind) -> str:
+    """What a column holds, as far as its table may not change it."""
+    return "numbers" if kind in _NUMBERS else "times" if kind == "time" else "text"

@@ -14,7 +14,10 @@ class Refresher:
     """Keeps one operator fresh."""
 
     def __init__(self, name: str, operator: Refreshed, clock: Clock, log: logging.Logger) -> None:
-        """Take the step's name for messages, and the operator."""
+        """Take the step's id with its component's name, and the operator."""
+        self.step = name.partition(" ")[0]
+        self.failures = 0
+        """Times that it could not be read, or that what was read could not be taken."""
         self._name = name
         self._operator = operator
         self._clock = clock
@@ -26,6 +29,7 @@ class Refresher:
         try:
             self._operator.take(await asyncio.to_thread(self._operator.load))
         except Retry as error:
+            self.failures += 1
             if not self._failed:
                 self._log.warning("%s: %s; what was read before stays", self._name, error)
             self._failed = True

@@ -72,6 +72,7 @@ class Running:
         self.log = logging.getLogger(f"edgestream.{spec.name}")
         self.readers: dict[str, Reader] = {}
         self.writers: dict[str, Writer] = {}
+        self.refreshers: list[Refresher] = []
         self.task: Task | None = None
         self._folder = folder
         self._allowed = allowed
@@ -154,7 +155,8 @@ class Running:
                 children.start(writer.run(), f"write {name}")
                 for name, writer in self.writers.items()
             ]
-            for refresher in _refreshers(self.graph, self._clock, self.log):
+            self.refreshers = _refreshers(self.graph, self._clock, self.log)
+            for refresher in self.refreshers:
                 await refresher.once()
                 children.start(refresher.run(), "refresh")
             news = DeadLetterNews(task, store.path, self._clock, self.log)

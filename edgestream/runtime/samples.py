@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgestream.clock import SECOND
@@ -13,13 +13,19 @@ from edgestream.runtime.view import statuses
 from edgestream.web.metrics import Sample
 
 
-def samples(running: Running) -> Iterator[Sample]:
-    """Everything counted of one pipeline."""
-    pipeline = running.spec.name
+def _sampler(running: Running) -> Callable[..., Sample]:
+    """What makes the series of one pipeline."""
 
     def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
-        return Sample(f"edgestream_{name}", kind, text, {"pipeline": pipeline, **labels}, value)
+        given = {"pipeline": running.spec.name, **labels}
+        return Sample(f"edgestream_{name}", kind, text, given, value)
 
+    return sample
+
+
+def samples(running: Running) -> Iterator[Sample]:
+    """Everything counted of one pipeline."""
+    sample = _sampler(running)
     yield sample("up", "gauge", "Whether the pipeline runs.", float(running.state == "running"))
     yield sample("clock_jumps", "counter", "Times the clock was set.", running.jumps.count)
     for name, entry in running.graph.entries.items():
@@ -34,15 +40,7 @@ def samples(running: Running) -> Iterator[Sample]:
         if entry.ids:
             text = "Rows and payloads that came again and were dropped."
             yield sample("repeated_rows", "counter", text, entry.repeated, step=name)
-    for node in running.graph.nodes.values():
-        for port in ("", *node.operator.ports):
-            count = node.rows_out.get(port, 0)
-            yield sample("step_rows", "counter", "Rows that left.", count, step=node.id, port=port)
-        if OVERFLOW in node.operator.ports:
-            held, new = node.operator.state_bytes(), node.rows_out.get(OVERFLOW, 0)
-            text = "Rows that memory had no room for."
-            yield sample("state_bytes", "gauge", "State that is held.", held, step=node.id)
-            yield sample("overflow_rows", "counter", text, new, step=node.id)
+    yield from _steps(running)
     for name, exit_ in running.graph.exits.items():
         yield sample("sink_rows", "counter", "Rows for the sink.", exit_.rows_in, step=name)
     for name, writer in running.writers.items():
@@ -73,14 +71,30 @@ def samples(running: Running) -> Iterator[Sample]:
     yield from _dead_letters(running)
 
 
+def _steps(running: Running) -> Iterator[Sample]:
+    """What left each step, what it holds, and how often its table could not be read."""
+    sample = _sampler(running)
+
+    for node in running.graph.nodes.values():
+        for port in ("", *node.operator.ports):
+            count = node.rows_out.get(port, 0)
+            yield sample("step_rows", "counter", "Rows that left.", count, step=node.id, port=port)
+        if OVERFLOW in node.operator.ports:
+            held, new = node.operator.state_bytes(), node.rows_out.get(OVERFLOW, 0)
+            text = "Rows that memory had no room for."
+            yield sample("state_bytes", "gauge", "State that is held.", held, step=node.id)
+            yield sample("overflow_rows", "counter", text, new, step=node.id)
+    for refresher in running.refreshers:
+        text = "Times it could not read its table again."
+        count = refresher.failures
+        yield sample("refresh_failures", "counter", text, count, step=refresher.step)
+
+
 def _dead_letters(running: Running) -> Iterator[Sample]:
     """How many were made, are kept and were dropped, and which breakers are open."""
     if (task := running.task) is None:
         return
-
-    def sample(name: str, kind: Any, text: str, value: float, **labels: str) -> Sample:
-        given = {"pipeline": running.spec.name, **labels}
-        return Sample(f"edgestream_{name}", kind, text, given, value)
+    sample = _sampler(running)
 
     counts = {(name, "decode"): 0 for name in running.graph.entries} | task.letters.by
     for (step, stage), count in counts.items():

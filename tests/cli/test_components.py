@@ -22,10 +22,12 @@ def test_the_list_names_everything(cli: Cli) -> None:
         start = lines.index(f"{kind}s") + 1
         names = [line.split()[0] for line in lines[start:] if line.startswith("  ")]
         assert names[: len(installed().names(kind))] == installed().names(kind)
-    (sqlite,) = [line for line in lines if line.startswith("  sqlite ")]
+    sqlite, table = [line for line in lines if line.startswith("  sqlite ")]
     assert sqlite.endswith("(transactional)")
-    (postgres,) = [line for line in lines if line.startswith("  postgres ")]
+    assert table.endswith("in an SQLite file")
+    postgres, table = [line for line in lines if line.startswith("  postgres ")]
     assert postgres.endswith("(transactional, extra postgres)")
+    assert table.endswith("in PostgreSQL  (extra postgres)")
 
 
 def test_the_list_as_json(cli: Cli) -> None:

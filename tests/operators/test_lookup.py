@@ -1,5 +1,7 @@
+import datetime as dt
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgestream.batch import Batch, Strings, from_rows
+from edgestream.batch import Batch, Strings, from_rows, to_python
 from edgestream.cli.load import load_spec
 from edgestream.errors import ConfigError, Fatal, Retry
+from edgestream.operators.indexed import Indexed
 from edgestream.operators.lookup import Lookup
-from edgestream.operators.table import Table
 from edgestream.schema import Schema
 from edgestream.testing.operators import check_operator
 
@@ -135,9 +137,20 @@ def test_tables_in_sqlite(tmp_path):
     ],
 )
 def test_how_keys_are_compared(keys, column, found):
-    table = Table({"k": keys}, ["k"])
+    table = Indexed({"k": keys}, ["k"])
     assert table.find([column], len(column)).tolist() == found
     assert table.find([None], 2).tolist() == [-1, -1]
+
+
+def test_a_column_of_times():
+    at = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    cells = {"k": [1, 2], "t": [at, None], "mixed": [at, "x"]}
+    made = Indexed(cells, ["k"]).columns["t"]
+    assert made.kind == "time"
+    assert made.optional.astype(str).tolist() == ["2026-03-01T11:00:00.000000", "NaT", "NaT"]
+    mixed = Indexed(cells, ["k"]).columns["mixed"].column
+    assert to_python(mixed) == [at.isoformat(), "x", None]
+    assert Indexed(cells, ["t"]).find([made.column], 3).tolist() == [-1, -1, -1]
 
 
 KEY = st.one_of(st.none(), st.integers(0, 3))
@@ -153,7 +166,7 @@ def test_finds_what_a_mapping_finds(table, rows):
     cells = {name: [row[at] for row in table] for at, name in enumerate(names)}
     known = {row[:3]: at for at, row in enumerate(table) if None not in row[:3]}
     batch = from_rows([dict(zip(names, row, strict=False)) for row in rows])
-    found = Table(cells, names[:3]).find([batch[name] for name in names[:3]], len(rows))
+    found = Indexed(cells, names[:3]).find([batch[name] for name in names[:3]], len(rows))
     assert found.tolist() == [known.get(row, -1) for row in rows]
 
 
@@ -220,7 +233,7 @@ def test_names_are_checked(sensors):
         Lookup(sensors, "value").infer(SCHEMA)
     with pytest.raises(ConfigError, match=r"table: cannot read .*; the table must be there"):
         Lookup(sensors + ".csv", "device").infer(SCHEMA)
-    with pytest.raises(ConfigError, match="its path is that from the folder of the file"):
+    with pytest.raises(ConfigError, match="a path is that from the folder of the file"):
         Lookup("nowhere.csv", "device").infer(SCHEMA)
     with pytest.raises(ConfigError, match="the stream has a column 'room' already"):
         Lookup(sensors, "device").infer(SCHEMA.with_fields({"room": "string"}))
@@ -235,6 +248,12 @@ def test_names_are_checked(sensors):
     [
         ({"table": "t.txt", "on": "a"}, r"'t\.txt' is no table; known endings: \.csv"),
         ({"table": "t.csv", "on": []}, "no column is named"),
+        ({"table": {"sqlit": {}}, "on": "a"}, r"table\.sqlit: there is no table 'sqlit'; did you"),
+        ({"table": {"mqtt": {}}, "on": "a"}, r"table\.mqtt: .*'mqtt' is a source"),
+        ({"table": {"file": "x.txt"}, "on": "a"}, r"table\.file: 'x\.txt' is no table"),
+        ({"table": {"sqlite": {"path": 7}}, "on": "a"}, r"table\.sqlite\.path: expected text"),
+        ({"table": {}, "on": "a"}, "table: expected a path or one kind of table; known: file, "),
+        ({"table": 7, "on": "a"}, "table: expected a path or one kind of table"),
         ({"table": "t.csv", "on": "a", "missing": "lose"}, "not one of the choices"),
     ],
 )
@@ -246,6 +265,13 @@ def test_fields_are_checked(given, message):
 def test_without_a_table_it_does_not_run(sensors):
     with pytest.raises(Fatal, match="was never read"):
         Lookup(sensors, "device").process(ROWS)
+
+
+def test_a_package_that_is_missing_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    lookup = Lookup({"sqlite": {"path": "x.db", "table": "t"}}, "device")
+    with pytest.raises(ConfigError, match="table: sqlite needs a package that is not installed"):
+        lookup.infer(SCHEMA)
 
 
 def test_a_fresh_one_reads_for_itself(sensors):
@@ -266,9 +292,9 @@ def test_a_relative_table_lies_beside_the_pipeline_file(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     spec = load_spec(Path("plant/p.yaml"), ())
-    assert spec.streams["steps"].steps[0].table == "plant/rooms.csv"
-    assert Lookup(str(folder / "rooms.csv"), on="device").beside("elsewhere").table == str(
+    assert spec.streams["steps"].steps[0].table.path == "plant/rooms.csv"
+    assert Lookup(str(folder / "rooms.csv"), on="device").beside("elsewhere").table.path == str(
         folder / "rooms.csv"
     )
     inside = Lookup({"sqlite": {"path": "plant.db", "table": "t"}}, on="device").beside("/etc")
-    assert inside.table.sqlite.path == "/etc/plant.db"
+    assert inside.table.path == "/etc/plant.db"

@@ -1,5 +1,6 @@
-"""Rows into PostgreSQL."""
+"""Rows into PostgreSQL, and tables of it that steps look rows up in."""
 
+from edgestream_connectors.postgres.reading import PostgresTable
 from edgestream_connectors.postgres.sink import Postgres
 
-__all__ = ["Postgres"]
+__all__ = ["Postgres", "PostgresTable"]

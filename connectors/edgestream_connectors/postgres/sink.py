@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
-from urllib.parse import parse_qs, urlsplit
 
 import edgestream as es
-from edgestream_connectors.postgres.columns import quote, usable
-from edgestream_connectors.postgres.errors import answering, explained
+from edgestream_connectors.postgres.address import connect, place, wrong
+from edgestream_connectors.postgres.columns import usable
+from edgestream_connectors.postgres.errors import explained
 from edgestream_connectors.postgres.session import Session
 from edgestream_connectors.postgres.table import Table
 
@@ -66,18 +66,7 @@ class Postgres(es.Sink):
 
     def check(self) -> None:
         """Hold names and the URL against what can work."""
-        problems = [
-            es.Problem(f"{name!r} cannot be the name of a {path}", (path,), "letters, digits and _")
-            for path, name in (("table", self.table), ("schema", self.schema))
-            if not usable(name)
-        ]
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-            hint = "write postgresql://user@host:port/database"
-            problems.append(es.Problem("this is no URL of a database", ("url",), hint))
-        if parts.password or "password" in parse_qs(parts.query):
-            hint = "write it beside, as password: ${VARIABLE}"
-            problems.append(es.Problem("a URL is no place for a password", ("url",), hint))
+        problems = wrong(self.url, {"table": self.table, "schema": self.schema})
         if problems:
             raise es.ConfigError(problems)
 
@@ -99,25 +88,14 @@ class Postgres(es.Sink):
 
     async def open(self, ctx: es.Context) -> es.Token | None:
         """Connect and look at the table; the last token committed for this step."""
-        import asyncpg  # noqa: PLC0415 - only where a pipeline names the sink
-
         await self.close()
         self._step = ctx.id
-        password = self.password.reveal() if isinstance(self.password, es.Secret) else None
+        # A frozen worker may not keep its rows locked for the one that took over.
+        settings = {"idle_in_transaction_session_timeout": "60s"}
         with explained(self._place()):
-            with answering(self._place()):
-                connection = await asyncpg.connect(
-                    self.url,
-                    password=password,
-                    timeout=10,
-                    command_timeout=es.nanos(self.timeout).seconds,
-                    server_settings={
-                        "application_name": f"edgestream {ctx.id}"[:63],
-                        # A frozen worker may not keep its rows locked for the one that took over.
-                        "idle_in_transaction_session_timeout": "60s",
-                        "timezone": "UTC",
-                    },
-                )
+            connection = await connect(
+                self.url, self.password, self.timeout, f"edgestream {ctx.id}", settings
+            )
             table = Table(self.schema, self.table, self.max_columns)
             self._session = Session(connection, table, ctx.log)
             await self._session.prepare()
@@ -152,8 +130,5 @@ class Postgres(es.Sink):
         return self._session
 
     def _place(self) -> str:
-        """Where rows go, for people: without user, password or parameters."""
-        parts = urlsplit(self.url)
-        return (
-            f"{parts.hostname or 'localhost'}{parts.path} {quote(self.schema)}.{quote(self.table)}"
-        )
+        """Where rows go, for people."""
+        return place(self.url, self.schema, self.table)

@@ -6,6 +6,7 @@ written as its text, and the other way round.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.batch import Array, Column, Strings
-from edgestream.operators.tables import Cell, Cells
 from edgestream.schema import ColumnKind
+from edgestream.tables.table import Cell, Cells
 
 Rows = NDArray[np.int64]
 _NONE = -1
 _LONG = 2**63
 
 
-class Table:
+class Indexed:
     """Rows by key; of rows with the same key the last one counts."""
 
     def __init__(self, cells: Cells, keys: Sequence[str]) -> None:
@@ -120,6 +121,8 @@ def _text(value: Cell) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < _LONG:
         return str(int(value))
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
     return str(value)
 
 
@@ -133,7 +136,7 @@ def _number(value: Cell) -> int | float | None:
         if number is None or not math.isfinite(number) or _text(number) != value:
             return None
         value = number
-    if value is None:
+    if value is None or isinstance(value, dt.datetime):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -155,14 +158,29 @@ class Typed:
 def _typed(values: Sequence[Cell]) -> Typed:
     """A column of the narrowest kind that holds all values; one without values is ``any``."""
     kinds = {type(value) for value in values if value is not None}
+    if kinds == {dt.datetime}:
+        times = np.array([*map(_moment, values), None], "datetime64[us]")
+        return Typed("time", times, times)
     numbers = kinds <= {bool, int, float}
     if not numbers or not kinds:
         texts = Strings.of([*map(_text, values), None])
         return Typed("string" if kinds else "any", texts, texts)
-    floats = np.array([math.nan if v is None else float(v) for v in [*values, None]])
+    floats = np.array([_float(value) for value in [*values, None]])
     if len(kinds) == 1 and None not in values:
         if bool in kinds:
             return Typed("bool", np.array([*values, False], np.bool_), floats)
-        if int in kinds and all(abs(int(value or 0)) < _LONG for value in values):
+        if int in kinds and all(isinstance(value, int) and abs(value) < _LONG for value in values):
             return Typed("int", np.array([*values, 0], np.int64), floats)
     return Typed("float", floats, floats)
+
+
+def _moment(value: Cell) -> dt.datetime | None:
+    """A time as numpy takes it: without a zone, which is UTC."""
+    assert isinstance(value, dt.datetime | None)
+    if value is None or value.tzinfo is None:
+        return value
+    return value.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _float(value: Cell) -> float:
+    return math.nan if value is None or isinstance(value, dt.datetime) else float(value)

@@ -1,0 +1,1 @@
+"""Tables outside the stream, of the kinds that need no third party."""
