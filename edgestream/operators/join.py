@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.batch import MISSING, Array, Batch, Column, Strings
+from edgestream.batch import MISSING, Array, Batch, Column, Dictionary, Strings
 from edgestream.component import MAIN, OVERFLOW, Operator, Outputs, State, component
 from edgestream.config.fields import option, state
 from edgestream.config.values import Duration, nanos
@@ -20,7 +20,7 @@ from edgestream.schema import ColumnKind, Schema
 
 LATE = "late"
 SIDE = "side"
-_VERSION = 1
+_VERSION = 2
 _TEN_YEARS = 3650 * 86_400_000_000_000
 
 
@@ -49,6 +49,11 @@ class Join(Operator):
     With ``kind: left`` a left row that matches nothing leaves too, its right columns missing, once
     that is certain (its time is then that moment: ``within`` later, the end of its window). Whole
     numbers and true or false of the right become numbers then. With ``kind: inner`` it is gone.
+
+    The missing right columns are there from the first row on where it is known what they hold: the
+    input is a window, say, or its source is told (``decode: {json: {columns: {level: float}}}``).
+    Others are there from the first right row on, and stay, after a restart too: before that row
+    nothing can know that there will be such a column, nor whether it holds numbers or text.
 
     A row that leaves has the columns of the left and those of the right but ``on``; where both
     have a column of the same name, ``suffix`` is put after that of the right.
@@ -91,6 +96,14 @@ class Join(Operator):
     )
     suffix: str = option(default="_right", help="Stands after names that the left has as well.")
     _joining: Joining | None = state()
+    _known: Mapping[str, ColumnKind] = state(dict)
+    """The right columns of which it is known from the start what they hold."""
+    _lefts: frozenset[str] = state(frozenset)
+    """The left columns that are known from the start."""
+
+    migrations: ClassVar[Mapping[int, Callable[[State], State]]] = {
+        1: lambda saved: State(2, {**saved.meta, "kinds": {}}, saved.arrays)
+    }
 
     def check(self) -> None:
         """One way of matching, with what belongs to it."""
@@ -125,6 +138,8 @@ class Join(Operator):
         problems = [*_unlike(self.on, left, right)]
         if problems:
             raise ConfigError(problems)
+        self._lefts = frozenset(left.fields)
+        self._known = {name: kind for name, kind in right.fields.items() if kind != "any"}
         kinds: dict[str, ColumnKind] = dict(left.fields)
         for name, kind in right.fields.items():
             if name not in self.on:
@@ -210,21 +225,23 @@ class Join(Operator):
         columns: dict[str, Column] = {
             name: column[joined.lefts] for name, column in joined.left.columns.items()
         }
-        for name, column in joined.right.columns.items():
-            if name not in self.on:
-                named = name + self.suffix if name in joined.names else name
-                taken = _taken(column, joined.rights, optional=self.kind == "left")
-                if taken is not None:
-                    columns[named] = taken
+        right, outer = joined.right.columns, self.kind == "left"
+        kinds = {**joined.kinds, **self._known} if outer else {}
+        for name in dict.fromkeys([*self._known, *joined.kinds, *right]):
+            named = name + self.suffix if name in joined.names | self._lefts else name
+            if name in self.on:
+                continue
+            if name in right and len(right[name]):
+                columns[named] = _taken(right[name], joined.rights, optional=outer)
+            elif name in kinds:
+                columns[named] = _missing(kinds[name], len(joined.rights))
         return Batch(columns, joined.times)
 
 
-def _taken(column: Column, rows: Rows, *, optional: bool) -> Column | None:
-    """The rows of a column, missing where the position is −1; None where there is no row at all."""
+def _taken(column: Column, rows: Rows, *, optional: bool) -> Column:
+    """The rows of a column, missing where the position is −1."""
     if not optional:
         return column[rows]
-    if not len(column):
-        return None
     none = rows < 0
     if isinstance(column, Strings):
         codes = column.codes[rows]
@@ -235,6 +252,15 @@ def _taken(column: Column, rows: Rows, *, optional: bool) -> Column | None:
     taken: Array = column[rows]
     taken[none] = np.datetime64("NaT") if column.dtype.kind == "M" else np.nan
     return taken
+
+
+def _missing(kind: ColumnKind, rows: int) -> Column:
+    """A column in which every value is missing."""
+    if kind == "string":
+        return Strings(np.full(rows, MISSING, np.int32), Dictionary())
+    if kind == "time":
+        return np.full(rows, np.datetime64("NaT"), "datetime64[us]")
+    return np.full(rows, np.nan)
 
 
 def _unlike(on: Sequence[str], left: Schema, right: Schema) -> Iterator[Problem]:

@@ -14,12 +14,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.batch import Batch, concat
+from edgestream.batch import Batch, Column, Strings, concat
 from edgestream.eventtime import ENDED, UNKNOWN
 from edgestream.operators.fingerprint import present
 from edgestream.operators.matching import Rows, Sorted, Times
 from edgestream.operators.near import Near, gathered
 from edgestream.packing import decode_batch, encode_batch
+from edgestream.schema import ColumnKind
 from edgestream.window.index import KeyIndex
 
 Mask = NDArray[np.bool_]
@@ -54,6 +55,8 @@ class Joined:
     times: Times
     names: Set[str]
     """The columns that left rows ever had."""
+    kinds: Mapping[str, ColumnKind]
+    """The columns that right rows ever had, with what they held at first."""
 
 
 class _Side:
@@ -118,6 +121,7 @@ class Joining:
         self._rule = rule
         self._index = KeyIndex(self._on)
         self._left, self._right = _Side(), _Side()
+        self._kinds: dict[str, ColumnKind] = {}
         self._watermark = UNKNOWN
         self._due = ENDED
         self._look_at = _FEW
@@ -142,6 +146,9 @@ class Joining:
             known = np.flatnonzero(slots >= 0)  # a row without a key matches nothing
             batch, slots = batch.take(known), slots[known]
         if len(batch):
+            if right:
+                for name, column in batch.columns.items():
+                    self._kinds.setdefault(name, _kind(column))
             self._take(right, Batch(batch.columns, batch.times), slots)
         return late if late.any() else None
 
@@ -162,14 +169,15 @@ class Joining:
         if not len(lefts):
             return None
         order = np.lexsort((rights, lefts, times))
-        return Joined(left, right, lefts[order], rights[order], times[order], self._left.names)
+        rows = lefts[order], rights[order], times[order]
+        return Joined(left, right, *rows, self._left.names, self._kinds)
 
     def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON values and arrays that `load` understands."""
         left, right = (
             np.frombuffer(encode_batch(side.batch), np.uint8) for side in (self._left, self._right)
         )
-        meta = {"watermark": self._watermark, "names": sorted(self._left.names)}
+        meta = _said(self._watermark, self._left.names, self._kinds)
         return meta, {"left": left, "right": right}
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -179,6 +187,7 @@ class Joining:
             batch = decode_batch(bytes(arrays[name]))
             side.add(batch, self._number(batch))
         self._left.names |= set(meta["names"])
+        self._kinds = dict(meta["kinds"])
 
     def _take(self, right: bool, batch: Batch, slots: Rows) -> None:
         side = self._right if right else self._left
@@ -282,7 +291,7 @@ class Nearby(Joining):
             near.right.number(self._number)
         if not found:
             return None
-        return Joined(*gathered(found, near.left, near.right), near.left.names)
+        return Joined(*gathered(found, near.left, near.right), near.left.names, self._kinds)
 
     def save(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON values and arrays that `load` understands."""
@@ -295,7 +304,7 @@ class Nearby(Joining):
         }
         left = held["left"]
         arrays["matched"] = np.zeros(0, np.bool_) if left is None else left.matched
-        return {"watermark": self._watermark, "names": sorted(near.left.names)}, arrays
+        return _said(self._watermark, near.left.names, self._kinds), arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Go on from what `save` gave; call it before anything was added."""
@@ -306,7 +315,20 @@ class Nearby(Joining):
             if len(batch):
                 side.add(batch, self._number(batch))
         near.left.names |= set(meta["names"])
+        self._kinds = dict(meta["kinds"])
         near.load(self._watermark, np.array(arrays["matched"], np.bool_))
 
     def _take(self, right: bool, batch: Batch, slots: Rows) -> None:
         (self._near.right if right else self._near.left).add(batch, slots)
+
+
+def _said(watermark: int, names: Set[str], kinds: Mapping[str, ColumnKind]) -> dict[str, Any]:
+    """What is saved beside the rows, as JSON values."""
+    return {"watermark": watermark, "names": sorted(names), "kinds": dict(kinds)}
+
+
+def _kind(column: Column) -> ColumnKind:
+    """What a column holds, where it may be missing."""
+    if isinstance(column, Strings):
+        return "string"
+    return "time" if column.dtype.kind == "M" else "float"

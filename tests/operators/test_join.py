@@ -13,6 +13,7 @@ from edgestream.graph import build
 from edgestream.operators import near
 from edgestream.operators.join import Join
 from edgestream.read import read_text
+from edgestream.saved import migrated
 from edgestream.schema import Schema
 from edgestream.testing.operators import check_operator
 
@@ -295,6 +296,56 @@ def test_every_kind_of_column_may_be_missing():
     one, other = batch.rows()
     assert other == {"k": 2, "i": None, "s": None, "b": None, "t": None}
     assert (one["i"], one["s"], one["b"]) == (5, "x", 1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_right_columns_that_are_known_are_there_before_a_right_row_came(way):
+    known = {"k": "string", "f": "float", "i": "int", "b": "bool", "s": "string", "t": "time"}
+    right = Schema({**known, "v": "float", "x": "any"}, open=True)
+    made = Join("l", "r", on="k", kind="left", **way)
+    schema = made.infer_sides({"l": LEFT, "r": right})
+    made.process_from("l", from_rows([{"k": "a", "v": 1.0}], [0]))
+    ((_, batch),) = made.advance(ENDED)
+    assert list(batch.columns) == ["k", "v", "f", "i", "b", "s", "t", "v_right"]
+    assert isinstance(batch["s"], Strings)
+    dtypes = [batch[name].dtype.kind for name in ("f", "i", "b", "v_right", "t")]
+    assert dtypes == ["f", "f", "f", "f", "M"]
+    assert batch.rows() == [{"k": "a", "v": 1.0, **dict.fromkeys([*"fibst", "v_right"])}]
+    words = {"f": "float", "i": "float", "b": "float", "s": "string", "t": "time"}
+    assert {name: schema.kind(name) for name in words} == words
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_and_those_that_came_once_stay(way):
+    """Long after the last right row was forgotten, and after a restart."""
+    made = Join("l", "r", on="k", kind="left", **way)
+    made.process_from("l", from_rows([{"k": "a"}], [0]))
+    assert list(made.advance(60 * S)[0][1].columns) == ["k"]  # nothing is known of the right
+    given = from_rows([{"k": "b", "i": 1, "s": "x"}], [70 * S])
+    made.process_from("r", given.with_columns(t=np.array([7], "datetime64[us]")))
+    made.advance(200 * S)
+    again = Join("l", "r", on="k", kind="left", **way)
+    again.restore(made.snapshot())
+    for join_ in (made, again):
+        for at in (300, 400):
+            join_.process_from("l", from_rows([{"k": "a"}], [at * S]))
+            ((_, batch),) = join_.advance((at + 50) * S)
+            assert batch.rows() == [{"k": "a", "i": None, "s": None, "t": None}]
+            assert isinstance(batch["s"], Strings)
+            assert (batch["i"].dtype.kind, batch["t"].dtype.kind) == ("f", "M")
+
+
+def test_state_from_before_columns_were_remembered_goes_on():
+    made = Join("l", "r", on="k", kind="left", within="1s")
+    made.process_from("r", from_rows([{"k": "a", "i": 1}], [0]))
+    now = made.snapshot()
+    meta = {name: value for name, value in now.meta.items() if name != "kinds"}
+    state = migrated(made, State(1, meta, now.arrays))
+    assert state == State(2, {**meta, "kinds": {}}, now.arrays)
+    again = made.fresh()
+    again.restore(state)
+    again.process_from("l", from_rows([{"k": "a"}], [0]))
+    assert again.advance(ENDED)[0][1].rows() == [{"k": "a", "i": 1}]
 
 
 LEFT = Schema.of_kinds({"k": "string", "v": "float"})
