@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.textcodes import TextCodes, Words
+from edgestream.textcodes import TextCodes, Words, distinct
 
 MISSING = -1
 """The code of a missing string."""
@@ -41,8 +41,9 @@ class _Codes(dict[str | None, int]):
 class Dictionary:
     """The strings of a column, append-only: a code keeps its meaning in every later batch.
 
-    Very many of them are looked up in `TextCodes`; those that it does not hold, and the last that
-    came, in a Python dictionary. Texts that were appended are in neither before anyone asks.
+    Very many of them, and rows of words, are looked up in `TextCodes`; those that it does not
+    hold, and the last texts that came, in a Python dictionary. Texts that were appended are in
+    neither before anyone asks, and of few texts those that came as words only in the table.
     """
 
     __slots__ = ("_again", "_behind", "_codes", "_many", "_moved")
@@ -99,19 +100,13 @@ class Dictionary:
 
     def encode_words(self, words: Words) -> NDArray[np.int32]:
         """The same for texts that are rows of words: UTF-8 without a NUL, filled up with zeros."""
-        self._catch_up()
-        if self._many is None:
-            self._many = TextCodes()
-        known = len(self)
-        codes = self._many.look_up(words)
+        many = self._many
+        if many is None or many.count < len(self):
+            many = self._settle()
+        codes = many.look_up(words)
         rest = np.flatnonzero(codes < 0)
         if len(rest):
-            raw = words[rest].view(f"S{words.shape[1] * words.itemsize}")[:, 0].tolist()
-            codes[rest] = self._encoded(list(map(bytes.decode, raw)))
-            self._again += len(rest) - (len(self) - known)
-            waiting = len(self) - self._many.count
-            if waiting and _PAYS * self._again >= waiting:
-                self._settle()
+            codes[rest] = self._learn(many, words[rest])
         return codes
 
     def append(self, texts: Iterable[str]) -> None:
@@ -123,6 +118,29 @@ class Dictionary:
     def _encoded(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
         return np.fromiter(map(self._codes.__getitem__, texts), np.int32, len(texts))
 
+    def _learn(self, many: TextCodes, words: Words) -> NDArray[np.intp]:
+        """The codes of texts that are not in the table, which takes those that are new."""
+        firsts, of = distinct(words)
+        words = words[firsts]
+        raw = words.view(f"S{words.shape[1] * words.itemsize}")[:, 0].tolist()
+        texts = list(map(bytes.decode, raw))
+        codes = np.full(len(texts), MISSING)
+        if many.apart:
+            known = self._codes.get
+            codes[:] = [known(text, MISSING) for text in texts]
+        new = np.flatnonzero(codes < 0)
+        codes[new] = np.arange(len(self), len(self) + len(new))
+        if len(new) < len(texts):
+            texts, words = [texts[at] for at in new.tolist()], words[new]
+        if self._moved:
+            self._codes.values_list.extend(texts)
+        else:
+            self.append(texts)
+        self._set_apart(many.add_words(words))
+        if len(self) >= MANY and not self._moved:
+            self._settle()
+        return codes[of]
+
     def _catch_up(self) -> None:
         """See to it that texts that were appended are found."""
         if self._behind is None:
@@ -133,18 +151,23 @@ class Dictionary:
         else:
             self._codes.update(zip(self.values[begin:], range(begin, len(self)), strict=True))
 
-    def _settle(self) -> None:
-        """Have the table hold all texts, and only there what it takes where there are many."""
-        if self._many is None or (len(self) >= MANY and not self._moved):
-            self._many = TextCodes()
-        values = self.values
-        fresh = values[self._many.count :]
-        apart = self._many.add(fresh).tolist()
+    def _settle(self) -> TextCodes:
+        """Have the table hold all texts, and only it what it takes where there are many."""
+        many = self._many
+        if many is None or (len(self) >= MANY and not self._moved):
+            many = self._many = TextCodes()
+        fresh = self.values[many.count :]
+        apart = many.add(fresh)
         self._again = 0
-        if len(self) < MANY:
-            return
-        self._moved = True
-        for text in fresh:
-            self._codes.pop(text, None)
-        for code in apart:
+        if len(self) >= MANY:
+            self._moved, self._behind = True, None
+            for text in fresh:
+                self._codes.pop(text, None)
+        self._set_apart(apart)
+        return many
+
+    def _set_apart(self, codes: NDArray[np.intp]) -> None:
+        """Have the Python dictionary hold what the table does not."""
+        values = self.values
+        for code in codes.tolist():
             self._codes[values[code]] = code

@@ -3,7 +3,7 @@
 A Python dictionary of 100,000 texts lies in no cache, and each look-up waits for four places in
 memory one after the other (index, entry, text, code). Here the places of a whole batch are
 fetched together. Rules: it never takes one text for another, and it says which texts it does not
-hold: those that are too long or have a NUL, and a few that find their places taken.
+hold: those that are too long or have a NUL, and those for which no place is found.
 """
 
 from __future__ import annotations
@@ -26,47 +26,45 @@ _SPARE: Final = 4
 """So many places for each text; a quarter of them in the second table, for those left over."""
 _SPACIOUS: Final = 16_384
 """So many places are no burden to the cache, and the fewer texts there are the fewer collide."""
+_ROUNDS: Final = 16
+"""A table made to be full of collisions is given up after so many."""
 _NONE: Final = np.iinfo(np.uint64).max
 """The words of what is no text: UTF-8 has no such bytes."""
 _FACTORS: Final = np.array(
     [
-        [
-            0x9E3779B97F4A7C15,
-            0xC2B2AE3D27D4EB4F,
-            0x165667B19E3779F9,
-            0x27D4EB2F165667C5,
-            0x85EBCA77C2B2AE63,
-        ],
-        [
-            0xFF51AFD7ED558CCD,
-            0xC4CEB9FE1A85EC53,
-            0x9FB21C651E98DF25,
-            0xD6E8FEB86659FD93,
-            0xA0761D6478BD642F,
-        ],
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0x27D4EB2F165667C5,
+        0x85EBCA77C2B2AE63,
     ],
     np.uint64,
 )
-"""Odd numbers whose bits look random, for the first and the second place of a text."""
+"""Odd numbers whose bits look random, one for each word of a text; and two to mix all of them:"""
+_MIX: Final = np.array(0xFF51AFD7ED558CCD, np.uint64)
+_SECOND: Final = np.array(0xC4CEB9FE1A85EC53, np.uint64)
 
 
 class TextCodes:
     """The codes of the texts of one dictionary, as far as it was told of them."""
 
-    __slots__ = ("_held", "_tables", "_texts", "count")
+    __slots__ = ("_held", "_mixed", "_tables", "_texts", "apart", "count")
 
     def __init__(self) -> None:
         """Start without texts."""
         self.count = 0
+        self.apart = 0
+        """How many of them it does not hold."""
         self._held = 0
         # More rows than texts: an empty place has the code −1, and the last row is no text.
         self._texts = np.full((_FEWEST, 1), _NONE)
+        self._mixed = np.zeros(_FEWEST, np.uint64)
         self._tables = _tables(_FEWEST)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        return self._texts.nbytes + sum(table.nbytes for table in self._tables)
+        return self._texts.nbytes + self._mixed.nbytes + sum(table.nbytes for table in self._tables)
 
     def find(self, texts: Sequence[str | None]) -> Codes:
         """The code of each text, −1 where it is not held."""
@@ -77,12 +75,12 @@ class TextCodes:
         if not self._held:
             return np.full(len(packed), -1, np.int32)
         packed, long = self._fitted(packed)
-        codes = self._tables[0][self._places(0, packed)]
-        wrong = np.flatnonzero(self._differ(codes, packed))
+        mixed = _mixed(packed)
+        codes = self._tables[0][_places(0, mixed, len(self._tables[0]))]
+        wrong = np.flatnonzero(_unlike(_taken(self._texts, codes), packed))
         if len(wrong):
-            left = packed[wrong]
-            again = self._tables[1][self._places(1, left)]
-            again[self._differ(again, left)] = -1
+            again = self._tables[1][_places(1, mixed[wrong], len(self._tables[1]))]
+            again[_unlike(_taken(self._texts, again), packed[wrong])] = -1
             codes[wrong] = again
         if long is not None:
             codes[long] = -1
@@ -101,55 +99,111 @@ class TextCodes:
 
         There may be some among them that it did hold: in larger tables texts have other places.
         """
-        packed = _packed(texts, MOST_WORDS)
+        return self.add_words(_packed(texts, MOST_WORDS))
+
+    def add_words(self, packed: Words) -> NDArray[np.intp]:
+        """The same for texts that are rows of words."""
+        if packed.shape[1] > MOST_WORDS:
+            long = np.logical_or.reduce(packed[:, MOST_WORDS:], axis=1)
+            packed = np.where(long[:, None], _NONE, packed[:, :MOST_WORDS])
         fit = packed[:, 0] != _NONE
-        begin, self.count = self.count, self.count + len(texts)
-        self._make_room(int(np.flatnonzero(packed[fit].any(axis=0)).max(initial=0)) + 1)
-        self._texts[begin : self.count] = packed[:, : self._texts.shape[1]]
+        begin, self.count = self.count, self.count + len(packed)
+        words = self._texts.shape[1]
+        if packed.shape[1] > words:
+            used = np.flatnonzero(packed[fit].any(axis=0)).max(initial=0)
+            words = max(words, int(used) + 1)
+        self._make_room(words)
+        width = min(packed.shape[1], words)
+        fresh = self._texts[begin : self.count]
+        fresh[:, :width], fresh[:, width:] = packed[:, :width], 0
+        self._mixed[begin : self.count] = _mixed(fresh)
         self._held += int(np.count_nonzero(fit))
         if _SPARE * self._held > len(self._tables[0]):
             self._tables = _tables(max(_SPACIOUS, 1 << (_SPARE * self._held).bit_length()))
-            begin = 0
+            begin = self.apart = 0
         codes = np.arange(begin, self.count)
         fit = self._texts[begin : self.count, 0] != _NONE
-        left = self._settled(1, self._settled(0, codes[fit]))
-        return np.concatenate([codes[~fit], left])
+        apart = np.concatenate([codes[~fit], self._settled(codes[fit])])
+        self.apart += len(apart)
+        return apart
 
     def _make_room(self, words: int) -> None:
         """For all texts, and so many words of each; widening changes nobody's place."""
         rows, width = self._texts.shape
-        if self.count >= rows or words > width:
-            rows = rows if self.count < rows else 2 * self.count
-            larger = np.full((rows, max(words, width)), _NONE)
+        if self.count >= rows:
+            more = 2 * self.count - rows
+            rows += more
+            self._mixed = np.concatenate([self._mixed, np.zeros(more, np.uint64)])
+        if rows > len(self._texts) or words > width:
+            larger = np.full((rows, words), _NONE)
             old = self._texts
             larger[: len(old), :width] = old
             larger[: len(old), width:] = np.where(old[:, :1] == _NONE, _NONE, 0)
             self._texts = larger
 
-    def _settled(self, which: int, codes: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Codes put where there is room for them; gives those that are left."""
-        table = self._tables[which]
-        places = self._places(which, self._texts[codes])
-        free = table[places] < 0
-        table[places[free]] = codes[free]
-        left: NDArray[np.intp] = codes[table[places] != codes]
-        return left
+    def _settled(self, codes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Put codes in a place of theirs, one in either table; gives those that are left.
 
-    def _places(self, which: int, packed: Words) -> NDArray[np.intp]:
-        factors = _FACTORS[which]
-        mixed: Words = packed[:, 0] * factors[0]
-        for word in range(1, packed.shape[1]):
-            mixed ^= packed[:, word] * factors[word]
-        mixed *= _FACTORS[1, 0]
-        mixed >>= np.uint64(65 - len(self._tables[which]).bit_length())
-        return mixed.view(np.intp)
+        Who comes last has the place, and who had it goes to the other table: with so many places
+        to spare nearly all have one after a few rounds.
+        """
+        which = 0
+        for _ in range(_ROUNDS):
+            table = self._tables[which]
+            places = _places(which, self._mixed[codes], len(table))
+            before = table[places]
+            table[places] = codes
+            there = table[places] == codes
+            codes = np.concatenate([codes[~there], before[there & (before >= 0)]])
+            if not len(codes):
+                break
+            which = 1 - which
+        return codes
 
-    def _differ(self, codes: Codes, packed: Words) -> NDArray[np.bool_]:
-        known = _taken(self._texts, codes)
-        differ: NDArray[np.bool_] = known[:, 0] != packed[:, 0]
-        for word in range(1, packed.shape[1]):
-            differ |= known[:, word] != packed[:, word]
-        return differ
+
+def distinct(packed: Words) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each text comes first, and for each row which of these texts it is."""
+    count = len(packed)
+    first = np.arange(count)
+    left = first.copy()
+    size = 1 << (_SPARE * count).bit_length()
+    marks = np.empty(size, np.intp)
+    mixed = _mixed(packed)
+    for which in (0, 1):
+        places = _places(which, mixed[left], size)
+        marks[places[::-1]] = left[::-1]  # backwards: the first row of those that meet stays
+        met = marks[places]
+        first[left] = met
+        left = left[_unlike(_taken(packed, met), _taken(packed, left))]
+    if len(left):
+        texts = _pieces(packed)[left].tolist()
+        known: dict[bytes, int] = {}
+        first[left] = list(map(known.setdefault, texts, left.tolist()))
+    firsts = np.flatnonzero(first == np.arange(count))
+    marks[firsts] = np.arange(len(firsts))
+    return firsts, marks[first]
+
+
+def _mixed(packed: Words) -> Words:
+    """64 bits of each text, the same however many words it was filled up to."""
+    mixed: Words = packed[:, 0] * _FACTORS[0]
+    for word in range(1, min(packed.shape[1], MOST_WORDS)):
+        mixed ^= packed[:, word] * _FACTORS[word]
+    mixed *= _MIX
+    return mixed
+
+
+def _places(which: int, mixed: Words, size: int) -> NDArray[np.intp]:
+    """The first or the second place of texts among ``size``, a power of two."""
+    places: Words = (mixed * _SECOND if which else mixed) >> np.uint64(65 - size.bit_length())
+    return places.view(np.intp)
+
+
+def _unlike(known: Words, packed: Words) -> NDArray[np.bool_]:
+    differ: NDArray[np.bool_] = known[:, 0] != packed[:, 0]
+    for word in range(1, packed.shape[1]):
+        differ |= known[:, word] != packed[:, word]
+    return differ
 
 
 def _tables(size: int) -> tuple[Codes, Codes]:
@@ -158,9 +212,13 @@ def _tables(size: int) -> tuple[Codes, Codes]:
 
 def _taken(rows: Words, at: NDArray[np.integer]) -> Words:
     """Some of the rows, each copied in one piece."""
-    width = rows.shape[1]
-    taken: Words = rows.view(f"V{WORD * width}")[:, 0][at].view(np.uint64)
-    return taken.reshape(-1, width)
+    taken: Words = _pieces(rows)[at].view(np.uint64)
+    return taken.reshape(-1, rows.shape[1])
+
+
+def _pieces(rows: Words) -> NDArray[np.void]:
+    pieces: NDArray[np.void] = rows.view(f"V{WORD * rows.shape[1]}")[:, 0]
+    return pieces
 
 
 def _packed(texts: Sequence[str | None], words: int) -> Words:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,19 +90,46 @@ def test_texts_that_are_rows_of_words_are_coded_as_texts(batches, appended, many
     assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
 
 
-def test_known_rows_of_words_are_not_made_into_texts(monkeypatch):
-    texts = [f"sensor-{number:04d}" for number in range(1_000)]
+def test_each_row_of_words_is_learned_once_and_no_python_dictionary_grows(monkeypatch):
+    texts = [f"sensor-{number:04d}" for number in range(40_000)]
     words = np.array(texts, "S16").view(np.uint64).reshape(-1, 2)
-    dictionary = Dictionary()
-    dictionary.encode_words(words)
-    dictionary.encode_words(words)
-    made = []
-    encoded = Dictionary._encoded
+    learned = []
+    learn = Dictionary._learn
     monkeypatch.setattr(
-        Dictionary, "_encoded", lambda self, texts: made.extend(texts) or encoded(self, texts)
+        Dictionary, "_learn", lambda self, *of: learned.append(len(of[1])) or learn(self, *of)
     )
-    assert dictionary.encode_words(words).tolist() == list(range(1_000))
-    assert len(made) < 20
+    dictionary = Dictionary()
+    for _ in range(2):
+        for begin in range(0, len(texts), 4_000):
+            some = slice(begin, begin + 4_000)
+            assert dictionary.encode_words(words[some]).tolist() == list(
+                range(*some.indices(40_000))
+            )
+    assert sum(learned) == len(texts)
+    assert len(dictionary._codes) < 20
+
+
+def test_texts_made_to_fall_on_one_place_are_told_apart(monkeypatch):
+    first, second = textcodes._FACTORS[:2]
+    back = np.uint64(pow(int(second), -1, 1 << 64))
+    texts = []
+    for number in itertools.count():
+        begin = f"{number:08d}"[::-1].encode()
+        word = np.frombuffer(begin, np.uint64) * first
+        rest = ((word ^ np.uint64(1)) * back).tobytes()
+        if rest.isascii() and b"\0" not in rest:
+            texts.append((begin + rest).decode())
+        if len(texts) == 100:
+            break
+    words = np.array(texts, "S16").view(np.uint64).reshape(-1, 2)
+    assert len(set(textcodes._mixed(words).tolist())) == 1
+    assert len(TextCodes().add(texts)) == len(texts) - 2
+    monkeypatch.setattr(module, "MANY", 50)
+    dictionary = Dictionary()
+    assert dictionary.encode_words(words[:30]).tolist() == list(range(30))
+    again = np.concatenate([words[20:], words])
+    assert dictionary.encode_words(again).tolist() == [*range(20, 100), *range(100)]
+    assert dictionary.encode(texts).tolist() == list(range(100))
 
 
 def test_a_text_that_a_small_dictionary_does_not_hold_is_not_looked_for_in_the_table(monkeypatch):
