@@ -108,7 +108,7 @@ class Aggregate:
     def kinds(self) -> Mapping[str, ColumnKind]:
         """The columns it reads, with the kind it needs of each."""
         needed: dict[str, ColumnKind] = {}
-        wants: tuple[ColumnKind, ColumnKind] = (self.function.wants, "float")
+        wants = self.function.wants, self.function.wants_other
         for expression, want in zip(self.expressions, wants, strict=False):
             for name, kind in expression.kinds().items():
                 alone = kind == "any" and isinstance(expression.tree, Name)

@@ -36,6 +36,8 @@ class Function(ABC):
     needs_expression: ClassVar[bool] = True
     wants: ClassVar[ColumnKind] = "any"
     """The kind it asks of a column that is named alone as its first expression."""
+    wants_other: ClassVar[ColumnKind] = "float"
+    """The same of its second."""
 
     def __init__(self, *given: float) -> None:
         """Take the constants; examples stand for those left out."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgestream.aggregate.function import Measure
 from edgestream.aggregate.parts import Cells, Counts, Fields, Part
 from edgestream.aggregate.shifts import distances, shared
-from edgestream.aggregate.values import Values
+from edgestream.aggregate.values import Values, as_numbers
 from edgestream.batch import Array, Column
 from edgestream.schema import ColumnKind
 
@@ -105,7 +105,7 @@ class Together(Pairs):
     ) -> NDArray[np.float64]:
         """From the first one that came."""
         assert values.second is not None, "correlation has two expressions"
-        return distances(state["a_shift"], cells, values.second)
+        return distances(state["a_shift"], cells, as_numbers(values.second))
 
     def other_shift(self, state: Fields, counts: Counts) -> tuple[dict[str, Array], Array]:
         """As for any number."""

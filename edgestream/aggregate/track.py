@@ -14,7 +14,7 @@ import numpy as np
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.hashes import TextHashes
 from edgestream.aggregate.parts import Cells, Counts, Part
-from edgestream.aggregate.values import Values, as_numbers, join, present
+from edgestream.aggregate.values import Values, as_numbers, join, plain, present
 from edgestream.batch import Array, Batch, Column, Strings
 from edgestream.expr import Expr, Name
 from edgestream.schema import ColumnKind
@@ -50,7 +50,7 @@ class Track:
             column = as_numbers(column)
         there, times, second = present(column), batch.times, None
         if self.second is not None:
-            second = as_numbers(self.second.evaluate(batch))
+            second = plain(self.second.evaluate(batch))
             there = _both(there, present(second))
         if there is not None:
             column, cells, times = column[there], cells[there], times[there]
@@ -123,6 +123,10 @@ class Track:
 
     def load(self, kind: ColumnKind, counted: bool, arrays: Sequence[Any]) -> None:
         """Become the track that gave these; ``counted``: the first array is the count."""
+        wanted = counted + sum(len(part.initial("any")) for part in self.parts)
+        if len(arrays) != wanted:
+            message = f"{self.expression.text} has {len(arrays)} arrays, not {wanted}"
+            raise ValueError(f"{message}: an earlier version of edgestream wrote it")
         rest = iter(arrays)
         self.kind = kind
         self.count = np.array(next(rest)) if counted else None

@@ -18,6 +18,8 @@ from edgestream.expr.values import number
 from edgestream.schema import ColumnKind
 
 _KINDS: dict[str, ColumnKind] = {"f": "float", "i": "int", "u": "int", "b": "bool", "M": "time"}
+_WHOLE = np.iinfo(np.int64)
+_EXACT, _END = 2.0**53, 2.0**63
 _WIDTH: dict[ColumnKind, int] = {"bool": 0, "int": 1, "float": 2}
 
 
@@ -63,7 +65,7 @@ class Values:
     def __init__(
         self,
         column: Column,
-        second: NDArray[np.float64] | None = None,
+        second: Array | None = None,
         texts: TextHashes | None = None,
     ) -> None:
         """Take a column without missing rows, and the numbers of a second expression."""
@@ -116,6 +118,27 @@ def as_numbers(column: Column) -> NDArray[np.float64]:
     if not isinstance(column, Strings) and column.dtype == np.float64:
         return column
     return cast("NDArray[np.float64]", number(column).astype(np.float64))
+
+
+def plain(column: Column) -> Array:
+    """A column as numbers: whole ones as they are, all else as floats."""
+    if not isinstance(column, Strings) and column.dtype == np.int64:
+        return column
+    return as_numbers(column)
+
+
+def halves(numbers: Array) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Numbers as floats, and what rounding took from them; None where it took nothing.
+
+    Compared in this order the two are as exact as the numbers, whole ones and others together.
+    """
+    floats = numbers.astype(np.float64)
+    if numbers.dtype.kind != "i" or not (np.abs(floats) >= _EXACT).any():
+        return floats, None
+    above = floats >= _END  # 2**63, which no int64 holds
+    whole = np.where(above, 0, floats).astype(np.int64)
+    rest = np.where(above, numbers - _WHOLE.max - 1, numbers - whole)
+    return floats, rest.astype(np.float64)
 
 
 def keep(column: Column, kind: ColumnKind) -> Array:

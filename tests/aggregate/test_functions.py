@@ -259,6 +259,9 @@ def test_kinds_that_make_no_sense_are_refused(text, message, column):
         ("collect(n)", "string"),
         ("zero_crossings(x)", "int"),
         ("rate(n)", "float"),
+        ("delta(n)", "int"),
+        ("delta(x)", "float"),
+        ("delta(on)", "int"),
     ],
 )
 def test_kind_of_the_result(text, kind):
@@ -267,7 +270,7 @@ def test_kind_of_the_result(text, kind):
 
 def test_columns_it_reads_with_the_kind_it_needs():
     assert agg.correlation("x", "y").kinds() == {"x": "float", "y": "float"}
-    assert agg.argmin("s", "x").kinds() == {"s": "any", "x": "float"}
+    assert agg.argmin("s", "x").kinds() == {"s": "any", "x": "any"}
     assert agg.any("on").kinds() == {"on": "bool"}
     assert agg.argmin("s", "x").names == {"s", "x"}
 
