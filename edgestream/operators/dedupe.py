@@ -17,6 +17,7 @@ from edgestream.operators.fingerprint import Fingerprints, Words, compare_keys
 from edgestream.operators.names import check_names, known_names
 from edgestream.operators.seen import Positions, Seen
 from edgestream.schema import ColumnKind, Schema
+from edgestream.window.stored import stored
 
 Mask = NDArray[np.bool_]
 Times = NDArray[np.int64]
@@ -121,10 +122,11 @@ class Dedupe(Operator):
     def restore(self, saved: State) -> None:
         """Go on from a snapshot; raises `ConfigError` where it is of other keys."""
         compare_keys(saved, _VERSION, self.by)
-        self._watermark = saved.meta["watermark"]
-        self._seen = Seen(2, _NEVER)
-        one, two, *values = (np.array(saved.arrays[name]) for name in _ARRAYS)
+        keys, values = _stored(saved)
+        one, two = keys
         one[one == 1] = 0  # as which the first states hold the number 0
+        self._watermark = _moment(saved.meta["watermark"])
+        self._seen = Seen(2, _NEVER)
         self._seen.fit(len(one), self._alive)
         self._seen.put(one, two, values)
 
@@ -200,6 +202,24 @@ class Dedupe(Operator):
         until: Times = np.maximum(times, max(self._watermark, _LOW))
         until += int(nanos(self.within))
         return until
+
+
+def _stored(saved: State) -> tuple[list[Words], list[Times]]:
+    """The keys and values of a snapshot; raises ValueError for what no `Dedupe` has saved."""
+    one = stored(saved.arrays["one"], np.uint64, None)
+    two = stored(saved.arrays["two"], np.uint64, len(one))
+    latest, until = (stored(saved.arrays[name], np.int64, len(one)) for name in ("latest", "until"))
+    for name, times, end in (("latest", latest, _HIGH), ("until", until, _HIGH + _TEN_YEARS)):
+        if len(times) and not (int(times.min()) >= _LOW and int(times.max()) <= end):
+            raise ValueError(f"times of {name} from {times.min()} to {times.max()}")
+    return [one, two], [latest, until]
+
+
+def _moment(watermark: object) -> int:
+    """A watermark of a snapshot; raises ValueError."""
+    if type(watermark) is not int or not UNKNOWN <= watermark <= _HIGH:
+        raise ValueError(f"the watermark {watermark!r} is none")
+    return watermark
 
 
 def _one_by_one(

@@ -4,10 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgestream.batch import Batch, Dictionary, Strings, concat, from_rows
+from edgestream.codecs.json import Json
 from edgestream.component import State
-from edgestream.errors import ConfigError
+from edgestream.errors import ConfigError, DamagedState
 from edgestream.eventtime import ENDED
+from edgestream.graph import build
 from edgestream.operators.dedupe import Dedupe
+from edgestream.read import read_text
+from edgestream.saved import restore, snapshot
 from edgestream.schema import Schema
 from edgestream.testing.operators import check_operator, run_operator
 
@@ -196,6 +200,43 @@ def test_a_snapshot_of_other_keys_is_refused():
         Dedupe(by="b", within="1s").restore(saved)
     with pytest.raises(ConfigError, match="unknown version 9"):
         Dedupe(by="a", within="1s").restore(State(9, saved.meta, saved.arrays))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("one", lambda one: one[:1], "an array is uint64 of shape"),
+        ("one", lambda one: one.view(np.int64), "an array is int64 of shape"),
+        ("two", lambda two: two.reshape(1, -1), "an array is uint64 of shape"),
+        ("latest", lambda latest: latest[:1], "an array is int64 of shape"),
+        ("until", lambda until: until[:1], "an array is int64 of shape"),
+        ("until", lambda until: until.astype(np.float64), "an array is float64 of shape"),
+        ("latest", lambda latest: latest - 8 * 10**18, "times of latest from -"),
+        ("until", lambda until: until + 2**62 + 2**61, "times of until from "),
+        ("watermark", lambda _: "soon", "the watermark 'soon' is none"),
+        ("watermark", lambda _: True, "the watermark True is none"),
+        ("watermark", lambda _: 2**63, "the watermark 9223372036854775808 is none"),
+    ],
+)
+def test_damaged_state_is_told_at_once(name, damage, message):
+    """Some of it numpy would spread over all keys without a word."""
+    text = (
+        "name: p\nsource: {file: x.ndjson}\nsteps: [{dedupe: {by: a, within: 1d}}]\nsink: stdout\n"
+    )
+    graph = build(read_text(text.encode(), "x.yaml"), Json())
+    graph.push("source", from_rows([{"a": 1}, {"a": 2}, {"a": 3}], [1e18, 1e18, 1e18]))
+    states = snapshot(graph)
+    (step,) = [step for step in states if "dedupe" in step]
+    saved = states[step]
+    if name == "watermark":
+        damaged = State(saved.version, {**saved.meta, name: damage(None)}, saved.arrays)
+    else:
+        arrays = {**saved.arrays, name: damage(saved.arrays[name])}
+        damaged = State(saved.version, saved.meta, arrays)
+    with pytest.raises(DamagedState, match=r"the saved state of \S+ cannot be") as caught:
+        restore(graph, {**states, step: damaged})
+    assert message in str(caught.value)
+    restore(graph, states)
 
 
 def test_the_number_0_is_known_from_the_first_states():
