@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from edgestream.operators.throttle import Throttle
     from edgestream.operators.where import Where
     from edgestream.operators.window import Window
+    from edgestream.pieces import Pieces
     from edgestream.runtime.run import run, run_async
     from edgestream.sinks.file import FileSink
     from edgestream.sinks.sqlite import Sqlite
@@ -194,6 +195,7 @@ _LATER = {
     "Mqtt": "edgestream_connectors.mqtt",
     "MqttSink": "edgestream_connectors.mqtt",
     "Msgpack": "edgestream.codecs.msgpack",
+    "Pieces": "edgestream.pieces",
     "Pipeline": "edgestream.building",
     "PipelineSpec": "edgestream.spec",
     "Postgres": "edgestream_connectors.postgres",
@@ -330,6 +332,7 @@ __all__ = [
     "Outputs",
     "PayloadIds",
     "Payloads",
+    "Pieces",
     "Pipeline",
     "PipelineSpec",
     "Position",

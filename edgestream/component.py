@@ -80,7 +80,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Payloads:
-    """Payloads that arrived together, not yet decoded.
+    """Payloads that arrived together, not yet decoded: a list, or `Pieces` of what was read.
 
     ``columns`` holds metadata, one value a payload (``topic``, ``rssi``): lists of strings or
     numeric arrays; ``received`` is the wall clock in ns when they were read; ``raw`` is what the

@@ -18,7 +18,7 @@ from tests.source_tree import ROOT, Module, modules
 LAYERS = (
     ("_version", "entrypoints", "errors", "textcodes"),
     ("dictionary",),
-    ("batch", "clock", "config", "halving", "schema"),
+    ("batch", "clock", "config", "halving", "pieces", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),
     ("aggregate", "codecs", "packing", "registry", "spec"),

@@ -1,4 +1,4 @@
-"""JSON payloads one after the other, so that all of them are looked at together."""
+"""JSON payloads in one array of bytes, so that all of them are looked at together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.codecs.json_form import is_utf8
+from edgestream.pieces import Pieces
 from edgestream.textcodes import WORD, Words
 
 _PIECE: Final = 1024
@@ -21,42 +22,21 @@ _BACKSLASH: Final = 92
 
 
 class Block:
-    """Payloads in one array of bytes, and which of them are plain.
+    """Payloads in ``bytes``, each from its start to its end, and which of them are plain.
 
     In plain ones no character is written as something else: they have no backslash, no control
     character (so no line end either), and are UTF-8.
     """
 
-    def __init__(self, room: Room, payloads: Sequence[bytes], sizes: NDArray[np.int64]) -> None:
-        """Put them into ``room``; the block is good until the next one is."""
-        self.ends: NDArray[np.int64] = np.cumsum(sizes)
-        self.ends += _BEFORE
-        self.starts: NDArray[np.int64] = self.ends - sizes
-        self.bytes: NDArray[np.uint8] = room.bytes
-        self.plain = np.ones(len(payloads), np.bool_)
+    def __init__(
+        self, raw: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> None:
+        """All of them are plain until it is known better."""
+        self.bytes = raw
+        self.starts = starts
+        self.ends = ends
+        self.plain = np.ones(len(starts), np.bool_)
         self._views: dict[int, NDArray[np.void]] = {}
-        end = int(self.ends[-1])
-        text = self.bytes.data
-        escaped = False
-        for first in range(0, len(payloads), _PIECE):
-            piece = b"".join(payloads[first : first + _PIECE])
-            begin = int(self.starts[first])
-            text[begin : begin + len(piece)] = piece
-            escaped = escaped or b"\\" in piece
-        self.bytes[end : end + room.behind] = 0
-        here = self.bytes[_BEFORE:end]
-        if here.max(initial=0) > _ASCII:
-            self._check_utf8()
-        if escaped or here.min(initial=_SPACE) < _SPACE:
-            odd = np.flatnonzero((here < _SPACE) | (here == _BACKSLASH))
-            self.plain[np.searchsorted(self.ends, odd + _BEFORE, side="right")] = False
-
-    def _check_utf8(self) -> None:
-        """What is taken begins and ends with ASCII, so none completes a character of another."""
-        for first in range(0, len(self.ends), _PIECE):
-            last = min(first + _PIECE, len(self.ends)) - 1
-            if not is_utf8(self.bytes[self.starts[first] : self.ends[last]].tobytes()):
-                self.plain[first : last + 1] = False
 
     def words(self, starts: NDArray[np.int64], count: int) -> Words:
         """The ``count`` words that begin at each of ``starts``, in rows."""
@@ -71,24 +51,75 @@ class Block:
 
 
 class Room:
-    """Memory that is used for block after block."""
+    """Memory that is used for block after block; each block is good until the next is made."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.bytes: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self.behind = _BEHIND
+        self._bytes: NDArray[np.uint8] = np.zeros(0, np.uint8)
 
     def block(self, payloads: Sequence[bytes], sizes: NDArray[np.int64], reach: int) -> Block:
         """The payloads; behind the last there are zeros for ``reach`` bytes and a value."""
-        self.behind = _BEHIND + reach
-        needed = _BEFORE + int(sizes.sum()) + self.behind
-        if needed > len(self.bytes):
-            self.bytes = np.zeros(needed + needed // 4, np.uint8)
-        return Block(self, payloads, sizes)
+        behind = _BEHIND + reach
+        if isinstance(payloads, Pieces) and payloads.printable:
+            first, last = int(payloads.starts[0]), int(payloads.stops[-1])
+            if last - first <= 2 * sizes.sum():  # what lies between them is no more than they are
+                here = self._space(last - first, behind)
+                here[:] = np.frombuffer(payloads.data, np.uint8, last - first, first)
+                moved = _BEFORE - first
+                block = Block(self._bytes, payloads.starts + moved, payloads.stops + moved)
+                if payloads.data.find(b"\\", first, last) >= 0:
+                    _set_apart(block, here == _BACKSLASH)
+                return block
+        return self._joined(payloads, sizes, behind)
+
+    def _joined(self, payloads: Sequence[bytes], sizes: NDArray[np.int64], behind: int) -> Block:
+        """Payloads of which nothing is known, one after the other."""
+        ends = np.cumsum(sizes)
+        here = self._space(int(ends[-1]), behind)
+        ends += _BEFORE
+        block = Block(self._bytes, ends - sizes, ends)
+        text = self._bytes.data
+        escaped = False
+        for first in range(0, len(payloads), _PIECE):
+            piece = b"".join(payloads[first : first + _PIECE])
+            begin = int(block.starts[first])
+            text[begin : begin + len(piece)] = piece
+            escaped = escaped or b"\\" in piece
+        if here.max(initial=0) > _ASCII:
+            _check_utf8(block)
+        if escaped or here.min(initial=_SPACE) < _SPACE:
+            _set_apart(block, (here < _SPACE) | (here == _BACKSLASH))
+        return block
+
+    def _space(self, size: int, behind: int) -> NDArray[np.uint8]:
+        """Where so many bytes go; behind them there are zeros."""
+        needed = _BEFORE + size + behind
+        if needed > len(self._bytes):
+            self._bytes = np.zeros(needed + needed // 4, np.uint8)
+        end = _BEFORE + size
+        self._bytes[end : end + behind] = 0
+        return self._bytes[_BEFORE:end]
+
+
+def _set_apart(block: Block, odd: NDArray[np.bool_]) -> None:
+    """The payloads with an odd byte are not plain; the first of ``odd`` is that behind _BEFORE."""
+    places = np.flatnonzero(odd) + _BEFORE
+    rows = np.searchsorted(block.ends, places, side="right")
+    block.plain[rows[block.starts[rows] <= places]] = False
+
+
+def _check_utf8(block: Block) -> None:
+    """What is taken begins and ends with ASCII, so none completes a character of another."""
+    for first in range(0, len(block.ends), _PIECE):
+        last = min(first + _PIECE, len(block.ends)) - 1
+        if not is_utf8(block.bytes[block.starts[first] : block.ends[last]].tobytes()):
+            block.plain[first : last + 1] = False
 
 
 def sizes_of(payloads: Sequence[bytes]) -> NDArray[np.int64]:
     """The bytes of each payload."""
+    if isinstance(payloads, Pieces):
+        return payloads.sizes
     try:
         return np.frombuffer(bytearray(map(len, payloads)), np.uint8).astype(np.int64)
     except ValueError:  # one has more than 255; counting so takes twice as long

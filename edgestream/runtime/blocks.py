@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgestream.batch import Batch, Strings
 from edgestream.component import Payloads
+from edgestream.pieces import Pieces
 from edgestream.runtime.inbox import Item, Part
 
 ENOUGH_ROWS = 4_096
@@ -95,7 +96,7 @@ def _join(items: Sequence[Item]) -> Item:
     for item, block in zip(items, blocks, strict=True):
         parts.append(Part(at, 0, item.position, block.received))
         at += len(block)
-    payloads = [payload for block in blocks for payload in block.payloads]
+    payloads = Pieces.together([block.payloads for block in blocks])
     columns = {
         name: _values([block.columns[name] for block in blocks]) for name in blocks[0].columns
     }

@@ -26,6 +26,7 @@ def read_by(few, blocks, names=None, demanded=None, **config):
 def assert_alike(blocks, **options):
     become = read_by(1, blocks, **options)
     assert become == read_by(10**9, blocks, **options)
+    assert become == read_by(1, [by_shape.where_they_lie(block) for block in blocks], **options)
     return become
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgestream.clock import SystemClock
 from edgestream.codecs.json import Json
 from edgestream.component import Payloads
 from edgestream.graph import build
+from edgestream.pieces import Pieces
 from edgestream.runtime.blocks import MOST_ROWS, joined, origin, received, rows, slices
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Ended, Inbox, Item
@@ -45,6 +47,19 @@ def test_items_are_joined_and_each_payload_keeps_its_arrival_and_place() -> None
         {"seq": 3, "row": 0},
         {"seq": 3, "row": 1},
     ]
+
+
+def test_payloads_that_lie_in_their_reads_are_joined_where_they_lie() -> None:
+    reads = [b"-a-bc", b"d--"]
+    bounds = [([1, 3], [2, 5]), ([0], [1])]
+    items = [
+        replace(item(seq), data=Payloads(Pieces(read, np.array(starts), np.array(stops))))
+        for seq, (read, (starts, stops)) in enumerate(zip(reads, bounds, strict=True))
+    ]
+    (block,) = joined(items)
+    assert isinstance(block.data, Payloads)
+    assert isinstance(block.data.payloads, Pieces)
+    assert block.data.payloads == [b"a", b"bc", b"d"]
 
 
 def test_columns_are_joined_and_unlike_ones_keep_items_apart() -> None:

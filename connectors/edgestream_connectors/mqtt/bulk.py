@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream_connectors.mqtt.messages import Messages, Spans
+from edgestream import Pieces
+from edgestream_connectors.mqtt.messages import Messages
 
 MANY = 32 * 1024
 """Bytes from which this pays."""
@@ -25,6 +26,10 @@ QOS_1 = 0x32
 _DENSE = 8
 """Where more than one byte in so many is 0, it is no text that came."""
 _WILD = b"+#"
+_SPACE = 32
+_ASCII = 127
+_NEITHER = ord("@")
+"""In place of a byte that is not there: printable, and no sign that is looked for."""
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -60,10 +65,15 @@ def _piece(data: bytes, position: int, size: int, messages: Messages, v5: bool, 
     if not len(found.ends):
         return position
     end = int(found.ends[-1])
-    spent = int(np.searchsorted(zeros, end))
-    sure = spent == found.zeros() and _plain(data, position, end, read[:end], found)
-    messages.bulk(Spans(data, found.topics + position, found.cuts + position), sure=sure)
-    messages.payloads += Spans(data, found.rests + position, found.ends + position).cut()
+    read = read[:end]
+    ascii_only = _count(read > _ASCII) == found.above(_ASCII)
+    printable = ascii_only and _count(read < _SPACE) == found.below(_SPACE)
+    sure = ascii_only and (printable or int(np.searchsorted(zeros, end)) == found.below(1))
+    messages.bulk(
+        Pieces(data, found.topics + position, found.cuts + position),
+        Pieces(data, found.rests + position, found.ends + position, printable=printable),
+        sure=sure and not _wild(data, position, read, found),
+    )
     if head == QOS_1:
         pairs = np.stack(found.around[-2:], axis=1)
         messages.ids += pairs.view("V2").ravel().tolist()
@@ -84,11 +94,15 @@ class _Found:
     around: Sequence[Bytes]
     fixed: int
 
-    def zeros(self) -> int:
-        """How many bytes outside topics and payloads are 0; -1 where a topic is empty."""
+    def below(self, limit: int) -> int:
+        """How many bytes outside topics and payloads are less; -1 where a topic is empty."""
         if not self.around[0].all():
             return -1
-        return len(self.ends) * self.fixed + sum(_count(part == 0) for part in self.around)
+        return len(self.ends) * self.fixed + sum(_count(part < limit) for part in self.around)
+
+    def above(self, limit: int) -> int:
+        """How many bytes outside topics and payloads are more."""
+        return sum(_count(part > limit) for part in self.around)
 
 
 def _bounds(read: Bytes, zeros: Places) -> tuple[Places, Places, Flags, list[Bytes]]:
@@ -103,7 +117,7 @@ def _bounds(read: Bytes, zeros: Places) -> tuple[Places, Places, Flags, list[Byt
         return zeros - 2, zeros + last, last < 128, [last]
     lengths = np.where(two, (before & 127) + (last.astype(np.intp) << 7), last)
     good = (last < 128) & ((last > 0) | ~two)
-    return zeros - 2 - two, zeros + lengths, good, [last, np.where(two, before, 1)]
+    return zeros - 2 - two, zeros + lengths, good, [last, np.where(two, before, _NEITHER)]
 
 
 def _likely(read: Bytes, zeros: Places, head: int) -> Places:
@@ -142,14 +156,13 @@ def _verified(read: Bytes, zeros: Places, head: int, v5: bool, limit: int) -> _F
     return _Found(topics[:count], cuts[:count], rests[:count], ends[:count], around, 1 + v5)
 
 
-def _plain(data: bytes, position: int, end: int, read: Bytes, found: _Found) -> bool:
-    """Whether topics and payloads are ASCII, without a sign that is not allowed in a topic."""
-    for sign in _WILD:
-        if data.find(sign, position, position + end) >= 0 and _count(read == sign) != sum(
-            _count(part == sign) for part in found.around
-        ):
-            return False
-    return _count(read > 127) == sum(_count(part > 127) for part in found.around)
+def _wild(data: bytes, position: int, read: Bytes, found: _Found) -> bool:
+    """Whether a sign that is not allowed in a topic may be in one."""
+    return any(
+        data.find(sign, position, position + len(read)) >= 0
+        and _count(read == sign) != sum(_count(part == sign) for part in found.around)
+        for sign in _WILD
+    )
 
 
 def _count(flags: Flags) -> int:

@@ -1,31 +1,60 @@
-"""What the PUBLISH packets of a read hold, as lists.
+"""What the PUBLISH packets of a read hold.
 
-Rule: topics that were found in bulk are cut out of the read when somebody asks for them; where no
-column is made of them and they cannot be wrong (``sure``), nobody does.
+Rule: topics and payloads that were found in bulk are cut out of the read when somebody asks for
+them. Payloads that are decoded where they lie, and topics of which no column is made and that
+cannot be wrong (``sure``), nobody asks for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from edgestream import Pieces
 
 _ACK = b"\x40\x02"
 
 
-class Spans(NamedTuple):
-    """Pieces of ``data``: from each of ``starts`` to its stop."""
+class Found:
+    """Parts of messages in order: some found one by one, some in bulk."""
 
-    data: bytes
-    starts: NDArray[np.intp]
-    stops: NDArray[np.intp]
+    __slots__ = ("_bulk", "_count", "single")
 
-    def cut(self) -> list[bytes]:
-        """The pieces."""
-        data, starts, stops = self.data, self.starts.tolist(), self.stops.tolist()
-        return [data[start:stop] for start, stop in zip(starts, stops, strict=True)]
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.single: list[bytes] = []
+        """Where the next ones go that are found one by one."""
+        self._bulk: list[tuple[int, Pieces]] = []
+        """Each with how many of ``single`` stand before them."""
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count + len(self.single)
+
+    def add(self, pieces: Pieces) -> None:
+        """The next ones, found in bulk."""
+        self._bulk.append((len(self.single), pieces))
+        self._count += len(pieces)
+
+    def extend(self, later: Found) -> None:
+        """Add what came after."""
+        known = len(self.single)
+        self.single += later.single
+        self._bulk += [(known + before, pieces) for before, pieces in later._bulk]
+        self._count += later._count
+
+    def all(self) -> Sequence[bytes]:
+        """All of them; pieces if all were found in bulk."""
+        if not self._bulk:
+            return self.single
+        parts: list[Sequence[bytes]] = []
+        done = 0
+        for before, pieces in self._bulk:
+            parts += [self.single[done:before], pieces]
+            done = before
+        parts.append(self.single[done:])
+        return Pieces.together([part for part in parts if len(part)])
 
 
 @dataclass(slots=True, eq=False)
@@ -36,17 +65,15 @@ class Messages:
     as sent before (DUP); the first ``sure`` topics are good ones.
     """
 
-    payloads: list[bytes] = field(default_factory=list)
     ids: list[bytes] = field(default_factory=list)
     again: bool = False
     sure: int = 0
-    _topics: list[bytes] = field(default_factory=list)
-    _spans: list[tuple[int, Spans]] = field(default_factory=list)
-    """Topics that are not cut out yet, each with how many of ``_topics`` stand before them."""
+    found_topics: Found = field(default_factory=Found)
+    found_payloads: Found = field(default_factory=Found)
 
     def __len__(self) -> int:
         """The number of messages."""
-        return len(self.payloads)
+        return len(self.found_payloads)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -58,29 +85,21 @@ class Messages:
         )
 
     @property
-    def topics(self) -> list[bytes]:
+    def topics(self) -> Sequence[bytes]:
         """The topic of each message."""
-        if self._spans:
-            cut: list[bytes] = []
-            done = 0
-            for before, spans in self._spans:
-                cut += self._topics[done:before]
-                cut += spans.cut()
-                done = before
-            self._topics = cut + self._topics[done:]
-            self._spans = []
-        return self._topics
+        return self.found_topics.all()
 
     @property
-    def single(self) -> list[bytes]:
-        """Where the topics of the next messages go one by one."""
-        return self._topics
+    def payloads(self) -> Sequence[bytes]:
+        """The payload of each message."""
+        return self.found_payloads.all()
 
-    def bulk(self, topics: Spans, *, sure: bool) -> None:
-        """The topics of the next messages."""
+    def bulk(self, topics: Pieces, payloads: Pieces, *, sure: bool) -> None:
+        """The next messages."""
         if sure and self.sure == len(self):
-            self.sure += len(topics.starts)
-        self._spans.append((len(self._topics), topics))
+            self.sure += len(topics)
+        self.found_topics.add(topics)
+        self.found_payloads.add(payloads)
 
     def acks(self) -> bytes:
         """The PUBACK packets of all of them, in order."""
@@ -90,9 +109,7 @@ class Messages:
         """Add what came after."""
         if self.sure == len(self):
             self.sure += later.sure
-        known = len(self._topics)
-        self._topics += later._topics
-        self._spans += [(known + before, spans) for before, spans in later._spans]
-        self.payloads += later.payloads
+        self.found_topics.extend(later.found_topics)
+        self.found_payloads.extend(later.found_payloads)
         self.ids += later.ids
         self.again = self.again or later.again

@@ -47,8 +47,8 @@ def scan(  # noqa: PLR0912 - a call a message would cost a quarter more
     one, for which `read_packet` finds the words.
     """
     position = bulk.scan(data, position, messages, v5, limit)
-    add_payload = messages.payloads.append
-    add_topic = messages.single.append
+    add_payload = messages.found_payloads.single.append
+    add_topic = messages.found_topics.single.append
     add_id = messages.ids.append
     read, end = _START.unpack_from, len(data)
     try:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgestream import Pieces
 from edgestream_connectors.mqtt import bulk
 from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.publish import check_topic, scan
@@ -39,6 +40,9 @@ def same(data: bytes, position: int, v5: bool, limit: int = LIMIT) -> Messages:
     assert (stop, messages) == one_by_one(data, position, v5, limit)
     for topic in messages.topics[: messages.sure]:
         check_topic(topic)
+    _, found = at_once(data, position, v5, limit, loop=False)
+    if isinstance(found.payloads, Pieces) and found.payloads.printable:
+        assert all(32 <= byte <= 127 for payload in found.payloads for byte in payload)
     return messages
 
 
@@ -77,6 +81,8 @@ def test_ordinary_messages_are_all_found(topic: str, payload: str, kind: tuple[b
     data = stream(300, TOPICS[topic], PAYLOADS[payload], v5, qos)
     stop, found = at_once(data, 0, v5, loop=False)
     assert stop == len(data)
+    assert isinstance(found.payloads, Pieces)
+    assert found.payloads.printable
     assert found == one_by_one(data, 0, v5)[1]
     assert found.sure == 300
     same(b"before" + data + b"\x30", 6, v5)
