@@ -7,18 +7,19 @@ that no row ever enters: it stands for "nothing here" wherever cells are gathere
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.aggregate import Aggregate
+from edgestream.aggregate.beside import Beside
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.parts import Cells as Positions
 from edgestream.aggregate.parts import Part
 from edgestream.aggregate.track import Track
-from edgestream.batch import Batch, Column
+from edgestream.batch import Array, Batch, Column
 
 _TEXT_BYTES = 64
 """What a kept text is reckoned at beside its pointer."""
@@ -78,9 +79,10 @@ class Cells:
 
     def grow(self, size: int) -> None:
         """Add cells without rows, up to ``size``."""
+        larger = Beside(size, sum(map(Beside.takes, self._arrays())))
         for track in self.tracks:
-            track.grow(len(self.rows), size)
-        self.rows = np.concatenate([self.rows, np.zeros(size - len(self.rows), np.int64)])
+            track.grow(larger)
+        self.rows = larger.of(self.rows, 0)
 
     def finish(self) -> dict[str, Column]:
         """The results, a row a cell."""
@@ -124,11 +126,15 @@ class Cells:
     @property
     def nbytes(self) -> int:
         """The bytes held; texts are reckoned."""
-        total = self.rows.nbytes
+        return sum(
+            array.nbytes + (_TEXT_BYTES * array.size if array.dtype == object else 0)
+            for array in self._arrays()
+        )
+
+    def _arrays(self) -> Iterator[Array]:
+        yield self.rows
         for track in self.tracks:
-            for array in track.arrays():
-                total += array.nbytes + (_TEXT_BYTES * array.size if array.dtype == object else 0)
-        return total
+            yield from track.arrays()
 
     def _with(self, rows: NDArray[np.int64], tracks: list[Track]) -> Cells:
         made = object.__new__(Cells)

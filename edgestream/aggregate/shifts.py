@@ -17,10 +17,11 @@ def distances(shift: Array, cells: Cells, numbers: NDArray[np.float64]) -> NDArr
     distance = numbers - shift[cells]
     total = np.add.reduce(distance)
     if total != total:  # a cell without a shift, or infinities
-        fresh = np.flatnonzero(np.isnan(shift[cells]))[::-1]  # backwards: the first row wins
-        first = numbers[fresh]
-        shift[cells[fresh]] = np.where(np.isfinite(first), first, 0.0)
-        distance = numbers - shift[cells]
+        fresh = np.flatnonzero(distance != distance)
+        places, first = cells[fresh], numbers[fresh]
+        # Backwards: the first row of a cell wins.
+        shift[places[::-1]] = np.where(np.isfinite(first), first, 0.0)[::-1]
+        distance[fresh] = first - shift[places]
     return distance
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgestream.aggregate.beside import Beside
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.hashes import TextHashes
 from edgestream.aggregate.parts import Cells, Counts, Part
@@ -97,14 +98,13 @@ class Track:
             for name, one in part.initial(part.kind(self.kind)).items():
                 state[name][cells] = one
 
-    def grow(self, old: int, size: int) -> None:
-        """Add cells without values to the ``old`` ones, up to ``size``."""
-        more = size - old
+    def grow(self, larger: Beside) -> None:
+        """Add cells without values."""
         if self.count is not None:
-            self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
+            self.count = larger.of(self.count, 0)
         for part, state in zip(self.parts, self.states, strict=True):
-            for name, blank in part.blank(more, self.kind).items():
-                state[name] = np.concatenate([state[name], blank])
+            for name, one in part.initial(part.kind(self.kind)).items():
+                state[name] = larger.of(state[name], one)
 
     def finish(self, function: Function, rows: Counts) -> Column:
         """The results of one function, a row a cell."""
