@@ -27,6 +27,9 @@ class Timed(Protocol):
     def go_by(self, names: Names) -> None:
         """Before the first row: go by the watermarks of these columns."""
 
+    def foremost(self) -> int:
+        """The watermark of the key that has got the furthest; what is ``due`` comes after it."""
+
     def note(self, reached: Mapping[str, Reached]) -> None:
         """After a restore: so far have the sources got."""
 

@@ -237,6 +237,10 @@ class Window(Operator):
         """Each key goes by the watermarks of its own."""
         self._names = names
 
+    def foremost(self) -> int:
+        """The greatest watermark of a key."""
+        return self._by_key().foremost
+
     def note(self, reached: Mapping[str, Reached]) -> None:
         """So far have the sources got."""
         self._by_key().note(reached)

@@ -75,6 +75,11 @@ class Keyed(Running):
         late[np.flatnonzero(~early)[placed]] = True
         return late
 
+    @property
+    def foremost(self) -> int:
+        """The watermark of the key that has got the furthest: `due` is the next after it."""
+        return self._kind.watermark
+
     def note(self, reached: Mapping[str, Reached]) -> None:
         """The sources have got so far; nothing leaves by it."""
         self._marks.note(reached)

@@ -105,6 +105,10 @@ class Kind(ABC):
         """A watermark below this completes no window of a row from ``low`` on."""
         return low + self.soonest
 
+    def next_end(self) -> int:
+        """The watermark at which windows will next close; `FAR` and `UNKNOWN` where not known."""
+        return self.due
+
     def matters(self, slots: Numbers, count: int, times: Times) -> int:
         """A watermark below this closes nothing that rows not placed yet would change.
 

@@ -61,7 +61,7 @@ class Running:
     @property
     def due(self) -> int | None:
         """The watermark at which windows will next close, as far as it is known."""
-        due = self._kind.due
+        due = self._kind.next_end()
         return None if due in (FAR, UNKNOWN) else due
 
     @property

@@ -50,6 +50,10 @@ class Sliding(Kind):
         self._came.append(Events(came.slots[fresh], micros[fresh] * MICRO, cells))
         return Placed(came.back(cells[np.cumsum(fresh) - 1]), out)
 
+    def next_end(self) -> int:
+        """Not known: a row leaves with every row that comes; `due` only sweeps."""
+        return FAR
+
     def close(self) -> Iterator[Closed]:
         """The windows of the events that came, by time and slot."""
         events = Events.joined(self._came)

@@ -72,6 +72,11 @@ class Unaligned(Kind):
         """The end of the first window that a row from ``low`` on can be in."""
         return self.grid.bounds(low).due
 
+    def next_end(self) -> int:
+        """The end of the next window of the slot that has got the furthest."""
+        far = self.watermark in (FAR, UNKNOWN)
+        return FAR if far else self.grid.bounds(self.watermark).due
+
     def close(self) -> Iterator[Closed]:
         """Windows that end at the watermark of their key or before, and those corrected."""
         assert self.marks is not None
