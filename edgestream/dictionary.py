@@ -106,7 +106,7 @@ class Dictionary:
         codes = many.look_up(words)
         rest = np.flatnonzero(codes < 0)
         if len(rest):
-            codes[rest] = self._learn(many, words[rest])
+            codes[rest] = self._learn(many, np.ascontiguousarray(words[rest]))
         return codes
 
     def append(self, texts: Iterable[str]) -> None:

@@ -31,12 +31,18 @@ class Block:
     def __init__(
         self, raw: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> None:
-        """All of them are plain until it is known better."""
+        """All of them are plain, and ASCII, until it is known better."""
         self.bytes = raw
         self.starts = starts
         self.ends = ends
         self.plain = np.ones(len(starts), np.bool_)
         self._views: dict[int, NDArray[np.void]] = {}
+        self.ascii = True
+        """Whether all bytes of all of them are ASCII."""
+
+    def payload(self, row: int) -> bytes:
+        """One of them."""
+        return self.bytes[self.starts[row] : self.ends[row]].tobytes()
 
     def words(self, starts: NDArray[np.int64], count: int) -> Words:
         """The ``count`` words that begin at each of ``starts``, in rows."""
@@ -85,7 +91,8 @@ class Room:
             begin = int(block.starts[first])
             text[begin : begin + len(piece)] = piece
             escaped = escaped or b"\\" in piece
-        if here.max(initial=0) > _ASCII:
+        block.ascii = bool(here.max(initial=0) <= _ASCII)
+        if not block.ascii:
             _check_utf8(block)
         if escaped or here.min(initial=_SPACE) < _SPACE:
             _set_apart(block, (here < _SPACE) | (here == _BACKSLASH))

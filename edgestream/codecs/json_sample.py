@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from edgestream.codecs.columns import Learnt
+from edgestream.codecs.json_fixed import Form
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.json_numbers import MOST_DIGITS
 from edgestream.codecs.json_shape import (
     FITTING,
-    Form,
     Shape,
     Value,
 )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.batch import Array
 from edgestream.codecs.json_form import JsonForm
 from edgestream.codecs.json_layout import Layout
 from edgestream.codecs.shaped import Part, ShapedReading
@@ -60,13 +59,14 @@ class JsonReading(ShapedReading["Shape"]):
         parts = []
         for shape in shapes:
             rows = np.flatnonzero(left & fitting)
-            if len(rows) < min(FEW_LEFT, self.few):
+            few = min(FEW_LEFT, self.few)
+            if len(rows) < few:
                 parts.append(nothing)
                 continue
-            found = shape.read(block, rows)
-            left[found.rows] = False
-            arrays = {name: self._array(name, found) for name in found.values}
-            parts.append(Part(found.rows, arrays))
+            read = [found for found in shape.read(block, rows, few) if len(found.rows)]
+            for found in read:
+                left[found.rows] = False
+            parts.append(_together([self._part(found) for found in read]) if read else nothing)
         return left, parts
 
     def _shape_of(self, payload: bytes) -> Shape | None:
@@ -75,6 +75,20 @@ class JsonReading(ShapedReading["Shape"]):
 
         return shape_of(payload, self.layout)
 
-    def _array(self, name: str, found: Found) -> Array:
-        values = found.values[name]
-        return self.layout.columns[name].texts.encode_words(values) if values.ndim > 1 else values
+    def _part(self, found: Found) -> Part:
+        arrays = {}
+        for name, values in found.values.items():
+            texts = self.layout.columns[name].texts
+            arrays[name] = texts.encode_words(values) if values.ndim > 1 else values
+        return Part(found.rows, arrays)
+
+
+def _together(parts: Sequence[Part]) -> Part:
+    """One of several with the same columns."""
+    first, *others = parts
+    if not others:
+        return first
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns
+    }
+    return Part(np.concatenate([part.rows for part in parts]), columns)

@@ -304,3 +304,42 @@ def test_shapes_are_not_looked_for_all_the_time_where_none_reads_anything(monkey
     for _ in range(100):
         codec.decode([b'{"t":1.5}'] * 3)
     assert len(looked) > 30
+
+
+def test_values_written_in_one_way_are_read_so_until_one_is_not(monkeypatch):
+    """Device and time go on as they were; the number is read by itself once it was otherwise."""
+    monkeypatch.setattr(json_shaped, "FEW", 1)
+    codec = Json()
+    codec.want(frozenset(["d", "ts", "t"]), {"t": "float"})
+
+    def block(*numbers):
+        rows = [f'{{"d":"a{row}","ts":17640000000{row}0,"t":{t}}}' for row, t in enumerate(numbers)]
+        return codec.decode([row.encode() for row in rows]).columns["t"].tolist()
+
+    block("21.5")
+    (shape,) = codec._engine._shapes
+    assert block("21.5", "22.5") == [21.5, 22.5]
+    assert shape._layouts == [b'""', b"0" * 13, b"00.0"]
+    read = count_read(monkeypatch)
+    assert block("23.5", "7.25", "-1", "24.5") == [23.5, 7.25, -1.0, 24.5]
+    assert shape._layouts == [b'""', b"0" * 13, None]
+    assert block("7", "-1.5", "0.125") == [7.0, -1.5, 0.125]
+    assert read == []
+    assert shape._layouts == [b'""', b"0" * 13, None]
+
+
+def test_long_payloads_are_read_in_several_stretches(monkeypatch):
+    monkeypatch.setattr(json_shaped, "FEW", 1)
+    codec = Json()
+    names = [f"a_name_that_is_long_{n}" for n in range(20)]
+    rows = [{name: 10.125 + n + row for n, name in enumerate(names)} for row in range(9)]
+    for _ in range(3):
+        decoded = codec.decode([written(row) for row in rows])
+    read = count_read(monkeypatch)
+    decoded = codec.decode([written(row) for row in rows])
+    assert read == []
+    (shape,) = codec._engine._shapes
+    assert len(shape._known) > 3
+    assert max(stretch.bytes for stretch, _ in shape._known) < 256
+    for name in names:
+        assert decoded.columns[name].tolist() == [row[name] for row in rows]
