@@ -20,6 +20,7 @@ from edgestream.operators.per_key import PerKey, Table, check_by, check_schema
 from edgestream.operators.runs import Runs
 from edgestream.schema import ColumnKind, Schema
 
+Times = NDArray[np.int64]
 _NUMBERS = ("bool", "int", "float")
 
 
@@ -124,7 +125,11 @@ class Fill(PerKey):
                 fresh = np.where(bits == NAT, value, bits)
             else:
                 bits = kept.bits(column, len(batch))
-                fresh = runs.back(_held(self, name, runs, bits[runs.order], batch))
+                times = batch.times[runs.order]
+                found, ages = _last(table, name, runs, bits[runs.order], times)
+                if self.max_age is not None:
+                    found = np.where(ages > nanos(self.max_age), NAT, found)
+                fresh = runs.back(found)
             if not np.array_equal(fresh, bits):
                 filled[name] = kept.column(fresh)
         return ((MAIN, batch.with_columns(**filled) if filled else batch),)
@@ -180,19 +185,15 @@ class Fill(PerKey):
         return self._table
 
 
-def _held(fill: Fill, name: str, runs: Runs, bits: Bits, batch: Batch) -> Bits:
-    """For each sorted row its own value or the last one before; remembers the last."""
-    table = fill._state()
+def _last(table: Table, name: str, runs: Runs, bits: Bits, times: Times) -> tuple[Bits, Times]:
+    """For each sorted row its own value or the last one before, and its age; remembers the last."""
     kept, stamps = table.kept[name].values, table.columns[name]
-    times = batch.times[runs.order]
     before, since = kept[runs.slots], stamps[runs.slots]
     at = runs.last(bits != NAT)
     values = np.where(at < 0, before[runs.of], bits[at])
     when = np.where(at < 0, since[runs.of], times[at])
     kept[runs.slots], stamps[runs.slots] = values[runs.ends], when[runs.ends]
-    if fill.max_age is None:
-        return values
-    return np.where(times - when > nanos(fill.max_age), NAT, values)
+    return values, times - when
 
 
 def _of(fill: Fill) -> dict[str, object]:
