@@ -17,6 +17,19 @@ allow_anonymous true
 max_queued_messages 0
 persistence false
 """
+GUARD = """
+"$@" 3<&- &
+broker=$!
+{ read -r nothing; kill "$broker"; } <&3 2>/dev/null &
+guard=$!
+wait "$broker"
+kill "$guard" 2>/dev/null
+"""
+"""Ends the broker once nobody holds the other end of standard input any more.
+
+So it ends with a demo that was killed, which can say no last word. A signal at the death of the
+parent (`PR_SET_PDEATHSIG`) would be lost where the broker, started by root, becomes another user.
+"""
 
 
 def free_port() -> int:
@@ -42,14 +55,15 @@ async def _mosquitto(program: str, port: int, folder: Path) -> AsyncIterator[str
     config.write_text(CONFIG.format(port=port))
     with (folder / "mosquitto.log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
-            program, "-c", str(config), stdout=log, stderr=log, start_new_session=True
-        )
+            "/bin/sh", "-c", f"exec 3<&0 </dev/null{GUARD}", "sh", program, "-c", str(config),
+            stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    assert child.stdin is not None, "it was asked for"
     try:
         await _listening(port)
         yield "mosquitto"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
+        child.stdin.close()
         await child.wait()
 
 
