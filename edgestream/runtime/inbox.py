@@ -79,6 +79,12 @@ class Inbox:
         ticked, self._ticked = self._ticked, False
         return ticked
 
+    async def more(self, *, wait: bool) -> None:
+        """Wait until something comes or time has passed; where not to ``wait``, not at all."""
+        self.ready.clear()
+        if wait:
+            await self.ready.wait()
+
     async def put(self, item: Item | Ended) -> None:
         """Add an item, then wait while there is too much."""
         self._items.append(item)

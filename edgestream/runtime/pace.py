@@ -1,8 +1,7 @@
-"""Replaying a file at ×N of its event time: rows wait until they are due, then lets others run."""
+"""Replaying a file at ×N of its event time: rows wait until they are due."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from edgestream.batch import Batch
@@ -28,8 +27,7 @@ class Pace:
         return source in self._speeds
 
     async def wait(self, source: str, batch: Batch) -> None:
-        """Pause until the first row of a batch is due; at least let other tasks run."""
-        await asyncio.sleep(0)
+        """Pause until the first row of a batch is due."""
         speed = self._speeds.get(source)
         if speed is None or len(batch) == 0:
             return

@@ -252,6 +252,7 @@ class Running:
                 if row.seq > positions.get(row.source, row.seq):
                     data = self.graph.entries[row.source].component.unpack(row.raw, row.received)
                     await task.process(Item(row.source, data, {"seq": row.seq}))
+                    await asyncio.sleep(0)
         await news.tell_of_damage()
 
     async def _tick(self, store: Store, news: DeadLetterNews) -> None:

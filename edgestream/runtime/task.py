@@ -82,8 +82,7 @@ class Task:
         self._outgoing: dict[str, list[Batch]] = {}
         self._outgoing_bytes = 0
         self._changed = False
-        self._last_cut = clock.monotonic()
-        self._progress = clock.monotonic()
+        self._last_cut = self._progress = clock.monotonic()
         self._held = False
         self._cost = 0
         self._flight: asyncio.Task[None] | None = None
@@ -121,19 +120,20 @@ class Task:
         """Process until all sources have ended, or until `stop`; the last cut is written."""
         await self.letters.look()
         while not self._finished() and await self._trusted():
-            if self._inbox.ticked():
+            if ticked := self._inbox.ticked():
                 self.tick()
             item = self._inbox.take()
             self._progress = self._clock.monotonic()
-            if item is None:
-                self._inbox.ready.clear()
-                if not self._stop:
-                    await self._inbox.ready.wait()
-            elif isinstance(item, Ended):
+            if isinstance(item, Ended):
                 self._end(item.source)
-            else:
+            elif item is not None:
                 for block in self._blocks(item):
                     await self.process(block)
+                if len(self._inbox):  # else others have their turn in `more`
+                    await asyncio.sleep(0)
+            elif not ticked:
+                await self._inbox.more(wait=not self._stop)
+                continue
             await self._room()
             self._checkpoint_when_due()
         await self.finish()
@@ -191,7 +191,9 @@ class Task:
 
     async def process(self, item: Item) -> None:
         """A block of one source: decode, push, let the watermark follow."""
-        for piece in slices(item):
+        for number, piece in enumerate(slices(item)):
+            if number:
+                await asyncio.sleep(0)
             now = self._clock.wall()
             got = self._flow.read(piece, now)
             await self._pace.wait(item.source, got.batch)
@@ -243,13 +245,12 @@ class Task:
         if self._store.full:
             self._held = True
             await self._store.room()
-            self._held = False
         for writer in self._writers.values():
             while writer.full:
                 self._held = True
                 self._checkpoint_when_due()  # what was made goes on to the other sinks
                 await writer.room()
-            self._held = False
+        self._held = False
 
     async def refuse_rows(
         self, sink: str, batch: Batch, reasons: Mapping[int, str], places: Places
@@ -306,10 +307,9 @@ class Task:
             spooled=spooled,
             budgets={name: writer.budget for name, writer in self._writers.items()},
         )
-        processed = dict(self._processed)
         self._outgoing, self._outgoing_bytes, self._changed = {}, 0, False
         self._last_cut = self._clock.monotonic()
-        self._flight = asyncio.create_task(self._land(cut, processed), name="checkpoint")
+        self._flight = asyncio.create_task(self._land(cut, dict(self._processed)), name="cut")
 
     def _sorted(self) -> tuple[list[Numbered], list[Numbered]]:
         """The rows for the sinks, numbered: those on their way, and those that have to wait."""

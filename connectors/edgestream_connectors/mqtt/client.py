@@ -55,6 +55,8 @@ class Client:
         self._changed = asyncio.Event()
         self.awaited = False
         """Whether the broker waits for the acknowledgement of what came last."""
+        self.came = 0
+        """How many messages came last."""
         self._heartbeat = Heartbeat(self.link, self.fail)
 
     async def connect(self, tls: Tls) -> None:
@@ -168,6 +170,7 @@ class Client:
             self._held += len(event.raw)
             self._waiting += len(event.raw)
             self.awaited = bool(event.acks)
+            self.came = len(event.messages)
         elif isinstance(event, Puback):
             self.outgoing.answered(event)
         elif isinstance(event, Pingresp):

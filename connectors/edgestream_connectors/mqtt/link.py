@@ -1,15 +1,20 @@
 """One TCP or TLS connection: the pace of reading, the pressure of writing, and why it ended.
 
-Rule of reading: every socket read is handed on as one block; after a block with messages reading
-pauses for up to ``linger()`` seconds, so that the next block is a large one: waking up for every
-message costs several times what the message does. A read that filled its buffer is followed by the
-next at once. What was read is acknowledged by TCP at once too: a broker that sends small packets
-one at a time (Nagle; mosquitto by default) may else wait 40 ms for it with all that came meanwhile.
+Rule of reading: every read is handed on as one block; after a block with messages reading pauses
+for up to ``linger()`` seconds, so that the next block is a large one: waking up for every message
+costs several times what the message does. A read that filled its buffer is followed by the next at
+once. What was read is acknowledged by TCP at once too: a broker that sends small packets one at a
+time (Nagle; mosquitto by default) may else wait 40 ms for it with all that came meanwhile. On the
+same machine that is there as soon as it is acknowledged: it is read behind what came, and not only
+after the next pause. After a pause the socket is read without asking first whether there is
+something, and watched again only where there is nothing. (All but the pause is without TLS, where
+what is read from the socket is not yet what was sent.)
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -25,6 +30,30 @@ FULL_READ = READ // 2
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
+class Ahead:
+    """Reads what is in a socket, without being told first that there is something."""
+
+    def __init__(self, transport: asyncio.Transport | None = None) -> None:
+        """From the socket of ``transport``, if it has one; else there is never anything."""
+        self.error: OSError | None = None
+        """Why the transport was cut."""
+        self._transport = transport
+        self._socket = None if transport is None else transport.get_extra_info("socket")
+
+    def read(self, room: memoryview) -> int:
+        """How many bytes came; 0 as well at the end, which is the transport's to find."""
+        if self._transport is None or self._socket is None or self._transport.is_closing():
+            return 0
+        try:
+            return os.readv(self._socket.fileno(), [room])
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self.error = error  # told once what came before is handed on
+            self._transport.abort()
+            return 0
+
+
 class Link(asyncio.BufferedProtocol):
     """The transport's side of a connection."""
 
@@ -36,8 +65,10 @@ class Link(asyncio.BufferedProtocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._socket: asyncio.Transport | None = None
+        self._ahead = Ahead()
         self._timer: asyncio.TimerHandle | None = None
         self.blocked = False
+        self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -45,6 +76,8 @@ class Link(asyncio.BufferedProtocol):
     def attach(self, transport: asyncio.Transport, below: asyncio.Transport) -> None:
         """Write to ``transport``; pause reading ``below``, the socket itself also under TLS."""
         self._transport, self._socket = transport, below
+        if transport is below:
+            self._ahead = Ahead(below)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read into."""
@@ -52,20 +85,27 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand a block on, then pause unless there is more to read already."""
-        data = bytes(self._buffer[:nbytes])
         if self._socket is not None:
             _acknowledge(self._socket)
-        if not self._deliver(data) or len(data) >= FULL_READ:
-            return
-        seconds = self.linger()
-        if seconds > 0 and self._timer is None and self._socket is not None:
+        if nbytes < FULL_READ:
+            nbytes += self._ahead.read(self._buffer[nbytes:])
+        data = bytes(self._buffer[:nbytes])
+        seconds = self.linger() if self._deliver(data) and len(data) < FULL_READ else 0.0
+        if self._timer is None and self._socket is not None and (seconds > 0 or self._paused):
             self._socket.pause_reading()
+            self._paused = True
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(until(seconds, loop.time()), self._lingered)
 
     def _lingered(self) -> None:
         self._timer = None
-        if not self.blocked and self._socket is not None:
+        if self.blocked or self._socket is None:
+            return
+        nbytes = self._ahead.read(self._buffer)
+        if nbytes:
+            self.buffer_updated(nbytes)
+        else:
+            self._paused = False
             self._socket.resume_reading()
 
     def block(self, blocked: bool) -> None:
@@ -76,6 +116,7 @@ class Link(asyncio.BufferedProtocol):
         if blocked:
             self._socket.pause_reading()
         elif self._timer is None:
+            self._paused = False
             self._socket.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,7 +126,7 @@ class Link(asyncio.BufferedProtocol):
             self._timer = None
         self._closed.set()
         self._writable.set()
-        self._lost(why_lost(exc))
+        self._lost(why_lost(exc or self._ahead.error))
 
     def pause_writing(self) -> None:
         """The send buffer is full."""
@@ -128,6 +169,8 @@ def until(seconds: float, now: float) -> float:
 
     So the reads of all connections, and the ticks of the runtime, wake the machine together.
     """
+    if seconds <= 0:
+        return now
     left = seconds - now % seconds
     return now + (left if 2 * left > seconds else seconds)
 

@@ -188,6 +188,8 @@ class MqttSink(Sink):
 
 async def _answer(client: Client, condition: Callable[[], bool]) -> None:
     """Wait for the broker, which answers within ``_ANSWER_SECONDS`` or is as good as gone."""
+    if condition():
+        return
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             await client.until(condition)

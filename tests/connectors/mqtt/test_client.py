@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -241,8 +244,9 @@ async def test_keep_alive_0_is_off() -> None:
 class Pausable:
     """As much of a transport as reading needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: socket.socket | None = None) -> None:
         self.calls: list[str] = []
+        self._read = read
 
     def pause_reading(self) -> None:
         self.calls.append("pause")
@@ -250,8 +254,15 @@ class Pausable:
     def resume_reading(self) -> None:
         self.calls.append("resume")
 
-    def get_extra_info(self, name: str) -> None:
-        """No socket is here."""
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+    def is_closing(self) -> bool:
+        return "abort" in self.calls
+
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        """The socket, if there is one."""
+        return self._read
 
 
 def link(messages: bool = True) -> tuple[Link, Pausable]:
@@ -324,6 +335,71 @@ class TestPace:
         one.connection_lost(None)
         assert one._timer is None
         assert below.calls == ["pause"]
+
+
+class TestReadingAhead:
+    """What is in the socket is read without waiting to be told that it is there."""
+
+    @pytest.fixture
+    def ends(self) -> Iterator[tuple[socket.socket, socket.socket]]:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname()) as far,
+            server.accept()[0] as near,
+        ):
+            near.setblocking(False)
+            yield near, far
+
+    def reading(self, near: socket.socket) -> tuple[Link, Pausable, list[bytes], list[str]]:
+        read: list[bytes] = []
+        ended: list[str] = []
+        one = Link(lambda data: not read.append(data), ended.append)
+        below = Pausable(near)
+        transport = cast("asyncio.Transport", below)
+        one.attach(transport, transport)
+        one.linger = lambda: 0.001
+        return one, below, read, ended
+
+    async def test_behind_what_came(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        near, far = ends
+        one, _, read, _ = self.reading(near)
+        far.sendall(b"behind")
+        receive(one, b"first, ")
+        assert read == [b"first, behind"]
+
+    async def test_after_a_pause(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        near, far = ends
+        one, below, read, _ = self.reading(near)
+        receive(one, b"1")
+        far.sendall(b"2")
+        await resumed(below)
+        assert read == [b"1", b"2"]
+        assert below.calls == ["pause", "pause", "resume"]
+
+    async def test_the_end_is_left_to_the_transport(
+        self, ends: tuple[socket.socket, socket.socket]
+    ) -> None:
+        near, far = ends
+        one, below, read, ended = self.reading(near)
+        far.close()
+        receive(one, b"1")
+        await resumed(below)
+        assert read == [b"1"]
+        assert ended == []
+
+    async def test_an_error_is_told_behind_what_came(
+        self, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> int:
+            raise OSError(errno.ENETDOWN, "Network is down")
+
+        one, below, read, ended = self.reading(ends[0])
+        monkeypatch.setattr(os, "readv", broken)
+        receive(one, b"1")
+        assert read == [b"1"]
+        assert "abort" in below.calls
+        one.connection_lost(None)
+        assert ended == ["network is down"]
 
 
 @pytest.mark.parametrize(
