@@ -212,8 +212,8 @@ def _tables(size: int) -> tuple[Codes, Codes]:
 
 def _taken(rows: Words, at: NDArray[np.integer]) -> Words:
     """Some of the rows, each copied in one piece."""
-    taken: Words = _pieces(rows)[at].view(np.uint64)
-    return taken.reshape(-1, rows.shape[1])
+    taken: Words = rows.take(at, axis=0)
+    return taken
 
 
 def _pieces(rows: Words) -> NDArray[np.void]:

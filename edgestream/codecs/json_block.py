@@ -13,7 +13,8 @@ from edgestream.pieces import Pieces
 from edgestream.textcodes import WORD, Words
 
 _PIECE: Final = 1024
-"""So many payloads are joined at a time: what is larger comes from the system, page by page."""
+_AT_ONCE: Final = 1024 * 1024
+"""Of more bytes so many are joined at a time: large memory comes from the system, page by page."""
 _BEFORE: Final = 64
 _BEHIND: Final = 64
 _SPACE: Final = 32
@@ -86,8 +87,9 @@ class Room:
         block = Block(self._bytes, ends - sizes, ends)
         text = self._bytes.data
         escaped = False
-        for first in range(0, len(payloads), _PIECE):
-            piece = b"".join(payloads[first : first + _PIECE])
+        step = len(payloads) if len(here) <= _AT_ONCE else _PIECE
+        for first in range(0, len(payloads), step):
+            piece = b"".join(payloads[first : first + step])
             begin = int(block.starts[first])
             text[begin : begin + len(piece)] = piece
             escaped = escaped or b"\\" in piece

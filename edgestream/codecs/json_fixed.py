@@ -18,6 +18,9 @@ from edgestream.textcodes import WORD, Words
 Form: TypeAlias = Literal["number", "text", "flag"]
 
 QUOTE: Final = b'"'
+IN_TEXT: Final = ord(QUOTE) ^ 0x7F
+"""Of ASCII, XOR with it makes 0x7F of a quote alone."""
+_IN_TEXT = np.uint64(IN_TEXT * 0x0101010101010101)
 _ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
 _EXACT_DIGITS: Final = 15
 """Whole numbers of so many digits are exact as floats."""
@@ -33,35 +36,28 @@ def layout_of(form: Form, raw: bytes) -> bytes:
 
 
 class Rows:
-    """Payloads cut out where one stretch of them lies, as rows of words."""
+    """Payloads cut out where one stretch of them lies, and what XOR has left of the values in it.
 
-    def __init__(self, raw: Words, left: Words) -> None:
-        """As they came, and what XOR has left: each digit is what it stands for."""
-        self.raw = raw
-        self.left = left
+    A digit is what it stands for, and a byte of a text was XORed with `IN_TEXT`.
+    """
+
+    def __init__(self, words: Words) -> None:
+        """Rows of words; the last ones are what follows, as it came."""
+        self.words = words
 
     def keep(self, good: NDArray[np.bool_]) -> Rows:
         """These of them."""
-        return Rows(self.raw[good], self.left[good])
+        return Rows(self.words[good])
 
     def byte(self, at: int) -> NDArray[np.uint8]:
-        """A byte of each that is left."""
-        count, words = self.left.shape
-        return np.ndarray((count,), np.uint8, self.left, at, (WORD * words,))
+        """The byte at this place of each."""
+        count, words = self.words.shape
+        return np.ndarray((count,), np.uint8, self.words, at, (WORD * words,))
 
-    def digits(self, at: int) -> Words:
-        """A word of digits of each; it is the caller's."""
-        return _word(self.left, at).copy()
-
-    def text(self, at: int) -> Words:
-        """A word of each as it came."""
-        return _word(self.raw, at)
-
-
-def _word(rows: Words, at: int) -> Words:
-    """The word that begins at this byte of each row."""
-    count, words = rows.shape
-    return np.ndarray((count,), np.uint64, rows, at, (WORD * words,))
+    def word(self, at: int) -> Words:
+        """The word that begins at this byte of each, where it lies."""
+        count, words = self.words.shape
+        return np.ndarray((count,), np.uint64, self.words, at, (WORD * words,))
 
 
 def _bytes(first: int, end: int) -> np.uint64:
@@ -116,7 +112,7 @@ class FixedNumber:
             return _told(rows, self._end, self._whole)
         point = WORD - 1 - decimals
         if self._whole <= point:
-            told = rows.digits(self._end - WORD)
+            told = rows.word(self._end - WORD).copy()
             over = told & _bytes(point - self._whole, point)
             over <<= _EIGHT
             told &= _bytes(point + 1, WORD)
@@ -132,7 +128,7 @@ def _told(rows: Rows, end: int, count: int) -> Words:
     """The whole number of so many digits; the first of them are often the same, as of times."""
     told = np.zeros(1, np.uint64)
     for behind in range((count - 1) // WORD * WORD, -1, -WORD):
-        word = rows.digits(end - behind - WORD)
+        word = rows.word(end - behind - WORD).copy()
         if count - behind < WORD:
             word &= _bytes(WORD - (count - behind), WORD)
         if behind and (word == word[0]).all():
@@ -152,9 +148,9 @@ class FixedText:
 
     def read(self, rows: Rows) -> tuple[Array, NDArray[np.bool_] | None]:
         """The texts as rows of words, filled up with zeros."""
-        made = np.empty((self._words, len(rows.raw)), np.uint64)
+        made = np.empty((self._words, len(rows.words)), np.uint64)
         for number, words in enumerate(made):
-            words[...] = rows.text(self._at + WORD * number)
+            np.bitwise_xor(rows.word(self._at + WORD * number), _IN_TEXT, out=words)
         made[-1] &= self._last
         return made.T, None
 
@@ -168,7 +164,7 @@ class FixedFlag:
 
     def read(self, rows: Rows) -> tuple[Array, NDArray[np.bool_] | None]:
         """The same for all."""
-        return np.full(len(rows.raw), self._true), None
+        return np.full(len(rows.words), self._true), None
 
 
 def fixed(form: Form, layout: bytes, at: int, column: Learnt) -> Fixed:

@@ -179,13 +179,13 @@ class Found(Followed):
         if good is not None:
             self.keep(good)
             rows = rows.keep(good)
-        for name, value in stretch.values if len(rows.raw) else ():
+        for name, value in stretch.values if len(rows.words) else ():
             self.values[name], sure = value.read(rows)
             if sure is not None and not sure.all():
                 self.keep(sure)
                 rows = rows.keep(sure)
         self.at = self.at + stretch.size
-        return rows.raw[:, -1]
+        return rows.words[:, -1]
 
     def _read(self, value: Value, word: Words) -> None:
         """Read what begins with these words."""

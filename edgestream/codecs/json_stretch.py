@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from edgestream.codecs.columns import Learnt
 from edgestream.codecs.json_block import Block
-from edgestream.codecs.json_fixed import Fixed, Form, Rows, fixed
+from edgestream.codecs.json_fixed import IN_TEXT, Fixed, Form, Rows, fixed
 from edgestream.textcodes import WORD, Words
 
 _TOGETHER: Final = 512
 """Templates are repeated for so many rows: short loops of numpy are slow ones."""
 _TOP, _LOW, _ALL = 0x80, 0x7F, 0xFF
 _DIGIT: Final = ord("0"), 0x80 - 10, _TOP, _TOP
-_IN_TEXT: Final = ord('"') ^ _LOW, 1, _TOP, 0
-"""Of ASCII, XOR makes 0x7F of a quote alone. Beside it, this takes 0xA2 for one: such payloads are
-left to others."""
+_IN_TEXT: Final = IN_TEXT, 1, _TOP, 0
+"""XOR makes 0x7F of a quote, and of no other byte of ASCII. Beyond ASCII this takes 0xA2 for one:
+payloads with it are left to others."""
 
 
 def _literal(byte: int) -> tuple[int, int, int, int]:
@@ -72,16 +72,16 @@ class Stretch:
         self, block: Block, starts: NDArray[np.int64]
     ) -> tuple[Rows, NDArray[np.bool_] | None]:
         """The stretches that begin there, and which are as they must be; None: all."""
-        raw = block.words(starts - self._front, self._words)
+        words = block.words(starts - self._front, self._words)
+        rows = Rows(words)
         if self._all_literal:
-            good = self._differ(raw) == 0
-            return Rows(raw, raw), None if good.all() else good
-        left = _with(np.bitwise_xor, raw, self._xor)
-        rows = Rows(raw, left)
-        asked = self._asked(left, block.ascii)
+            good = self._differ(words) == 0
+            return rows, None if good.all() else good
+        _with(np.bitwise_xor, words, self._xor, words)
+        asked = self._asked(words, block.ascii)
         good = None
         if self._any(asked):
-            marks = _with(np.bitwise_and, asked, self._wrong)
+            marks = _with(np.bitwise_and, asked, self._wrong, asked)
             found = marks[:, 0].copy()
             for word in range(1, self._words):
                 found |= marks[:, word]
@@ -92,21 +92,21 @@ class Stretch:
                 good = leading if good is None else good & leading
         return rows, good
 
-    def _differ(self, raw: Words) -> Words:
+    def _differ(self, words: Words) -> Words:
         """Zero where all is literal and as it must be; fewer operations than for values."""
-        differ: Words = raw[:, 0] ^ self._xor[0]
+        differ: Words = words[:, 0] ^ self._xor[0]
         differ &= self._first
         for word in range(1, self._words - 1):
-            differ |= raw[:, word] ^ self._xor[word]
+            differ |= words[:, word] ^ self._xor[word]
         return differ
 
     def _asked(self, left: Words, ascii_only: bool) -> Words:
         """Top bits where bytes are not as they must be; between the stretches, any."""
         if ascii_only:
-            return _with(np.add, left, self._add)
+            return _with(np.add, left, self._add, np.empty_like(left))
         low = left & np.uint64(0x7F7F7F7F7F7F7F7F)  # what is added carries into no other byte
-        marks = _with(np.add, low, self._add)
-        marks |= _with(np.bitwise_and, left, self._ascii)
+        marks = _with(np.add, low, self._add, low)
+        marks |= _with(np.bitwise_and, left, self._ascii, np.empty_like(left))
         return marks
 
     def _any(self, marks: Words) -> bool:
@@ -127,9 +127,8 @@ def _template(form: Form, layout: bytes) -> list[tuple[int, int, int, int]]:
     return [_literal(byte) for byte in layout]
 
 
-def _with(does: Callable[..., Any], rows: Words, template: Words) -> Words:
+def _with(does: Callable[..., Any], rows: Words, template: Words, made: Words) -> Words:
     """An operation on all rows and the template, which stands for as many as it was made for."""
-    made = np.empty_like(rows)
     flat, out, size = rows.reshape(-1), made.reshape(-1), len(template)
     whole = len(flat) // size * size
     if whole:

@@ -63,8 +63,9 @@ class Followed:
     ) -> None:
         """Begin with ``rows`` of a block, whose payloads have these bounds."""
         self.rows = rows
-        self.at: NDArray[np.int64] = starts[rows]
-        self.ends: NDArray[np.int64] = ends[rows]
+        every = len(rows) == len(starts)
+        self.at: NDArray[np.int64] = starts if every else starts[rows]
+        self.ends: NDArray[np.int64] = ends if every else ends[rows]
         self.values: dict[str, Any] = {}
 
     def keep(self, good: NDArray[np.bool_]) -> None:
@@ -105,7 +106,8 @@ class ShapedReading(Reading, Generic[S]):
             left = []
             size = -(-len(payloads) // max(1, round(len(payloads) / TOGETHER)))
             for first in range(0, len(payloads), size):
-                found, rest = self._follow(payloads[first : first + size])
+                some = payloads if size == len(payloads) else payloads[first : first + size]
+                found, rest = self._follow(some)
                 parts += [Part(first + part.rows, part.columns) for part in found]
                 left.append(first + rest)
         return self._finish(payloads, parts, np.concatenate(left), looked)
