@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgestream import textcodes
 from edgestream.batch import Batch, Dictionary, Strings, from_rows, to_python
 from edgestream.window.index import KeyIndex
 from edgestream.window.lookup import Lookup
@@ -176,15 +177,27 @@ def test_texts_of_dictionaries_that_come_and_go_against_a_dict(steps):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 70_000), max_size=9)))
-def test_lookup_against_a_dict(batches):
+@given(
+    st.lists(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 70_000), max_size=9)),
+    st.booleans(),
+)
+def test_lookup_against_a_dict(batches, crowded):
     lookup, known = Lookup(), {}
-    for values in batches:
-        wanted = [known.setdefault(value, len(known)) for value in values]
-        assert lookup.numbers(np.array(values, np.int64)).tolist() == wanted
-    assert lookup.values.tolist() == list(known)
-    again = Lookup(lookup.values)
-    assert again.numbers(np.array(list(known), np.int64)).tolist() == list(range(len(known)))
+    with pytest.MonkeyPatch.context() as patch:
+        if crowded:  # so that some find no place in the table
+            patch.setattr(textcodes, "_ROUNDS", 1)
+            patch.setattr(textcodes, "_SPARE", 1)
+            patch.setattr(textcodes, "_FEWEST", 4)
+            patch.setattr(textcodes, "_SPACIOUS", 4)
+            lookup = Lookup()
+        for values in batches:
+            found = lookup.find(np.array(values, np.int64)).tolist()
+            assert found == [known.get(value, -1) for value in values]
+            wanted = [known.setdefault(value, len(known)) for value in values]
+            assert lookup.numbers(np.array(values, np.int64)).tolist() == wanted
+        assert lookup.values.tolist() == list(known)
+        again = Lookup(lookup.values)
+        assert again.numbers(np.array(list(known), np.int64)).tolist() == list(range(len(known)))
 
 
 def test_keys_are_forgotten_when_twice_as_many_came_as_are_needed():
