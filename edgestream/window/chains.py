@@ -121,14 +121,11 @@ class Chains:
     def cut(self, cells: Numbers) -> None:
         """Take the oldest sessions of their slots away: whole ends of chains."""
         newer, slots = self._newer[cells], self.slot[cells]
+        self.forget(cells)
         if newer.any():
-            gone = np.zeros(len(self.slot), np.bool_)
-            gone[cells] = True
-            kept = newer[~gone[newer]]
-            self.older[kept[kept > 0]] = 0
+            self.older[newer[self.slot[newer] >= 0]] = 0
             slots = slots[newer == 0]
         self.newest[slots] = 0
-        self.forget(cells)
 
     def forget(self, cells: Numbers) -> None:
         """Mark cells as no sessions; nothing may link to them any more."""

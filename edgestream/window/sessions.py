@@ -21,6 +21,10 @@ from edgestream.window.grid import within
 from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.parted import Groups, parted
+from edgestream.window.soon import Soon
+
+_PARTS = 16
+"""So often a gap all sessions are gone through."""
 
 
 class Sessions(Kind):
@@ -36,6 +40,7 @@ class Sessions(Kind):
         self.ordered, self.exact = bool(most), False
         self.soonest = gap
         self._chains = Chains(pool)
+        self._soon = Soon(pool)
 
     @property
     def safe(self) -> int:
@@ -76,8 +81,11 @@ class Sessions(Kind):
 
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
-        chains = self._chains
-        over = np.flatnonzero(chains.end <= np.minimum(self.mark(chains.slot), NEVER - 1))
+        chains, soon = self._chains, self._soon
+        if self.watermark > soon.until:
+            self._look_ahead()
+        near = soon.cells
+        over = near[chains.end[near] <= np.minimum(self.mark(chains.slot[near]), NEVER - 1)]
         closing = over[chains.fresh[over]]
         closing = closing[np.lexsort((chains.slot[closing], chains.start[closing]))]
         chains.fresh[closing] = False
@@ -90,7 +98,9 @@ class Sessions(Kind):
         if len(gone):
             chains.cut(gone)
             self.pool.give_back(gone)
-        self._set_due()
+        moments = self._moments(near)
+        soon.keep(moments <= soon.until)
+        self.due = int(np.minimum.reduce(moments, initial=soon.until))
 
     def so_far(self, touched: Mask) -> Iterator[Closed]:
         """The sessions that have not ended."""
@@ -128,6 +138,7 @@ class Sessions(Kind):
     def load(self, arrays: Mapping[str, Any], cells: Numbers) -> None:
         """Take the sessions, linking them anew."""
         chains = self._chains = Chains(self.pool)
+        self._soon = Soon(self.pool)
         slots = np.array(arrays["slots"], np.intp)
         if len(slots):
             chains.fit(int(slots.max()) + 1)
@@ -138,12 +149,12 @@ class Sessions(Kind):
             chains.fresh[cells] = arrays["fresh"]
             owners = np.unique(slots)
             chains.link(owners, np.zeros(len(owners), np.intp), slots, cells)
-        self._set_due()
+            self._note(cells)
 
     @property
     def nbytes(self) -> int:
         """The bytes of the chains."""
-        return self._chains.nbytes
+        return self._chains.nbytes + self._soon.nbytes
 
     def _safe(self, slots: Numbers) -> Times | int:
         """As `safe`, of each slot."""
@@ -151,13 +162,27 @@ class Sessions(Kind):
             return self.safe
         return within(self.marks.of[slots]) - self.gap - self.late + 1
 
-    def _set_due(self) -> None:
-        """The next watermark that can change anything; ends only grow, so never too late."""
-        ends = self._chains.end
-        self.due = int(np.minimum.reduce(ends)) + self.late
-        if self.late:
-            fresh = ends[self._chains.fresh]
-            self.due = min(self.due, int(fresh.min()) if len(fresh) else NEVER)
+    def _moments(self, cells: Numbers) -> Times:
+        """When sessions end, or go if they have left; never, of cells that hold none."""
+        ends = self._chains.end[cells]
+        if not self.late:
+            return ends
+        gone = np.minimum(ends, NEVER - self.late) + self.late
+        return np.where(self._chains.fresh[cells], ends, gone)
+
+    def _look_ahead(self) -> None:
+        """Go through all sessions for those that end, or go, in a part of the gap from now on."""
+        soon = self._soon
+        soon.until = until = min(self.watermark + max(1, self.gap // _PARTS), NEVER - 1)
+        near = np.flatnonzero(self._chains.end <= until)
+        soon.renew(near[self._moments(near) <= until])
+
+    def _note(self, cells: Numbers) -> None:
+        """Look at sessions in time whose end is new, or not later than it was."""
+        moments = self._moments(cells)
+        self._soon.note(cells, moments)
+        # The next watermark that can change anything; ends else only grow, so never too late.
+        self.due = min(self.due, int(np.minimum.reduce(moments)))
 
     def _late(self, rows: Rows) -> Mask | None:
         """Rows whose own window is gone and that no session takes in; None: none."""
@@ -193,6 +218,8 @@ class Sessions(Kind):
             np.minimum.at(chains.start, cells[new], times[new])
             chains.last[begun] = chains.start[begun]
             chains.end[begun] = chains.start[begun] + self.gap
+            chains.fresh[begun] = True
+            self._note(begun)
         return cells
 
     def _outside(self, cells: Numbers, times: Times) -> Mask:
@@ -222,8 +249,11 @@ class Sessions(Kind):
         if self.most != NEVER:
             ends = np.minimum(ends, chains.start[cells] + self.most)
         chains.end[cells] = ends
-        chains.fresh[cells] = True
-        self.due = min(self.due, int(np.minimum.reduce(ends)))
+        if self.late:
+            left = np.unique(cells[~chains.fresh[cells]])
+            chains.fresh[left] = True
+            if len(left):
+                self._note(left)
 
     def _regroup(self, slots: Numbers, times: Times) -> Numbers:
         """The cells of rows that begin, join or cut sessions: all rows there are of their slots."""
@@ -265,7 +295,7 @@ class Sessions(Kind):
             ends = np.minimum(ends, groups.starts + self.most)
         chains.end[cells] = ends
         chains.fresh[cells] |= changed
-        self.due = min(self.due, int(ends[changed].min()))
+        self._note(cells)
         return cells
 
     def _join(self, groups: Numbers, known: Numbers, cells: Numbers) -> None:

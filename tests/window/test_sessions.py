@@ -111,3 +111,23 @@ def test_a_row_that_waits_keeps_the_session_open_that_it_belongs_to() -> None:
     window.process(batch([14 * SECOND - 1], [1]))
     assert [row["n"] for row in rows(window.advance(11 * SECOND))] == [2, 1]
     assert [row["n"] for row in rows(window.advance(ENDED))] == [2]
+
+
+@pytest.mark.parametrize("more", BOUNDS)
+def test_closing_goes_through_all_sessions_a_few_times_a_gap(
+    more: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_through: list[int] = []
+    look_ahead = Sessions._look_ahead
+    monkeypatch.setattr(
+        Sessions, "_look_ahead", lambda self: gone_through.append(1) or look_ahead(self)
+    )
+    window = Window(session="5s", by="key", aggregate=AGGREGATES, **more)
+    window.process(batch(np.zeros(2_000), np.arange(2_000)))
+    out = 0
+    for step in range(1_000):
+        moment = step * SECOND // 100
+        window.process(batch([moment], [step % 3]))
+        out += len(rows(window.advance(moment)))
+    assert out == 1_997
+    assert 0 < len(gone_through) < 40
