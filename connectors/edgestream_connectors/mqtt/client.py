@@ -150,7 +150,7 @@ class Client:
         self.fail("closed by this side")
         await self.link.close()
 
-    def _deliver(self, data: bytes) -> bool:
+    def _deliver(self, data: memoryview) -> bool:
         """A read came; says whether it held messages."""
         self._heartbeat.heard()
         held = self._held

@@ -21,11 +21,11 @@ from collections.abc import Callable
 from edgestream_connectors.mqtt import tls
 
 CLOSED = "the server closed the connection"
-READ = 512 * 1024
-"""So much is read at once: some 4,000 messages cost less each than the half of it, which asyncio
-would read."""
-FULL_READ = READ // 2
-"""A read of this size may have had more behind it, and is large enough to be cheap."""
+READ = 768 * 1024
+"""So much is read at once. What a broker sends within the longest linger is then one read, and not
+one and a small rest; some thousands of messages cost less each than some hundreds."""
+TLS_READ = 128 * 1024
+"""Under TLS asyncio reads 256 KiB at once, of which up to a half is not the messages."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
@@ -57,8 +57,11 @@ class Ahead:
 class Link(asyncio.BufferedProtocol):
     """The transport's side of a connection."""
 
-    def __init__(self, deliver: Callable[[bytes], bool], lost: Callable[[str], None]) -> None:
-        """``deliver`` takes a block and says whether to linger; ``lost`` takes why it ended."""
+    def __init__(self, deliver: Callable[[memoryview], bool], lost: Callable[[str], None]) -> None:
+        """``deliver`` says whether to linger; what it is given is gone when it returns.
+
+        ``lost`` is told why the connection ended.
+        """
         self.linger: Callable[[], float] = _not_at_all
         self._buffer = memoryview(bytearray(READ))
         self._deliver = deliver
@@ -87,10 +90,11 @@ class Link(asyncio.BufferedProtocol):
         """Hand a block on, then pause unless there is more to read already."""
         if self._socket is not None:
             _acknowledge(self._socket)
-        if nbytes < FULL_READ:
+        # A read that filled its buffer may have left more.
+        full = READ if self._transport is self._socket else TLS_READ
+        if nbytes < full:
             nbytes += self._ahead.read(self._buffer[nbytes:])
-        data = bytes(self._buffer[:nbytes])
-        seconds = self.linger() if self._deliver(data) and len(data) < FULL_READ else 0.0
+        seconds = self.linger() if self._deliver(self._buffer[:nbytes]) and nbytes < full else 0.0
         if self._timer is None and self._socket is not None and (seconds > 0 or self._paused):
             self._socket.pause_reading()
             self._paused = True

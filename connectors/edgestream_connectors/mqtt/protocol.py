@@ -68,15 +68,14 @@ class Protocol:
         self._subscribed = len(filters)
         return packets.subscribe(_SUBSCRIPTION, filters, qos, v5=self.login.v5)
 
-    def receive(self, data: bytes) -> list[Event]:
-        """What ``data`` completes, in order; the messages of one call are one `Block`."""
+    def receive(self, read: bytes | memoryview) -> list[Event]:
+        """What ``read`` completes, in order; the messages of one call are one `Block`."""
         if self._failed:
             return []
-        if self._rest:
-            if len(self._rest) + len(data) < self._needed:
-                self._rest += data
-                return []
-            data = bytes(self._rest) + data
+        if self._rest and len(self._rest) + len(read) < self._needed:
+            self._rest += read
+            return []
+        data = b"".join((self._rest, read)) if self._rest else bytes(read)
         events: list[Event] = []
         messages = Messages()
         runs: list[tuple[int, int]] = []

@@ -15,7 +15,7 @@ from edgestream import Disconnected, SystemClock
 from edgestream_connectors.mqtt import client as client_module
 from edgestream_connectors.mqtt.address import Address, open_link
 from edgestream_connectors.mqtt.client import MERGED, Client
-from edgestream_connectors.mqtt.link import FULL_READ, Link, until
+from edgestream_connectors.mqtt.link import READ, TLS_READ, Link, until
 from edgestream_connectors.mqtt.packets import Login
 from edgestream_connectors.mqtt.tls import Tls
 from tests.connectors.mqtt.other_side import scripted
@@ -297,8 +297,18 @@ class TestPace:
 
     async def test_a_full_read_is_followed_at_once(self) -> None:
         one, below = link()
-        receive(one, b"x" * FULL_READ)
+        receive(one, b"x" * READ)
         assert below.calls == []
+        receive(one, b"x" * (READ - 1))
+        assert below.calls == ["pause"]
+
+    async def test_under_tls_less_is_a_full_read(self) -> None:
+        one, below = link()
+        one.attach(cast("asyncio.Transport", Pausable()), cast("asyncio.Transport", below))
+        receive(one, b"x" * TLS_READ)
+        assert below.calls == []
+        receive(one, b"x" * (TLS_READ - 1))
+        assert below.calls == ["pause"]
 
     async def test_other_packets_do_not_pause(self) -> None:
         one, below = link(messages=False)
@@ -353,7 +363,7 @@ class TestReadingAhead:
     def reading(self, near: socket.socket) -> tuple[Link, Pausable, list[bytes], list[str]]:
         read: list[bytes] = []
         ended: list[str] = []
-        one = Link(lambda data: not read.append(data), ended.append)
+        one = Link(lambda data: not read.append(bytes(data)), ended.append)
         below = Pausable(near)
         transport = cast("asyncio.Transport", below)
         one.attach(transport, transport)
