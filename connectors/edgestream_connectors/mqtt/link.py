@@ -27,7 +27,49 @@ one and a small rest; some thousands of messages cost less each than some hundre
 TLS_READ = 128 * 1024
 """Under TLS asyncio reads 256 KiB at once, of which up to a half is not the messages."""
 
+AWAITED = 0.02
+"""Seconds to gather at most while the broker may wait: by default mosquitto has 20 under way."""
+FLOWING = 10
+"""Reads that each found many messages as soon as the pause was over: although none of them was
+acknowledged the broker went on sending, so it does not wait."""
+BUSY = 0.005
+"""Seconds to gather at most where rows are awaited, while many come together."""
+MANY = 16
+"""Messages of a read from which on the next gathers twice as long: waking costs more than they."""
+FEW = 4
+"""Below so many it gathers half as long: there is little to gather."""
+
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Pace:
+    """How long to gather after a read, by what reads bring."""
+
+    def __init__(self) -> None:
+        """Not at all yet."""
+        self.seconds = 0.0
+        self._streak = 0
+
+    def note(self, asked: float, came: int, at_once: bool, *, awaited: bool) -> None:
+        """A read brought ``came`` messages; ``at_once``: they were there when a pause was over.
+
+        ``asked`` are the seconds that the runtime asks for; ``awaited`` says whether the broker
+        waits for acknowledgements, of which it may have few under way.
+        """
+        self._streak = self._streak + 1 if awaited and at_once and came >= 4 * MANY else 0
+        if awaited:
+            self.seconds = min(asked, AWAITED) if self._streak < FLOWING else asked
+        elif asked >= BUSY:
+            self.seconds = asked
+        else:
+            self.seconds = max(asked, _crowded(max(asked, self.seconds), came))
+
+
+def _crowded(seconds: float, came: int) -> float:
+    """How long to gather after ``seconds`` of gathering that brought ``came`` messages."""
+    if came >= MANY:
+        return min(2 * seconds, BUSY)
+    return seconds / 2 if came < FEW else seconds
 
 
 class Ahead:
@@ -71,7 +113,8 @@ class Link(asyncio.BufferedProtocol):
         self._ahead = Ahead()
         self._timer: asyncio.TimerHandle | None = None
         self.blocked = False
-        self._paused = False
+        self.paused = False
+        """Whether the socket is not watched, and read when the pause is over."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
@@ -95,9 +138,9 @@ class Link(asyncio.BufferedProtocol):
         if nbytes < full:
             nbytes += self._ahead.read(self._buffer[nbytes:])
         seconds = self.linger() if self._deliver(self._buffer[:nbytes]) and nbytes < full else 0.0
-        if self._timer is None and self._socket is not None and (seconds > 0 or self._paused):
+        if self._timer is None and self._socket is not None and (seconds > 0 or self.paused):
             self._socket.pause_reading()
-            self._paused = True
+            self.paused = True
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(until(seconds, loop.time()), self._lingered)
 
@@ -109,7 +152,7 @@ class Link(asyncio.BufferedProtocol):
         if nbytes:
             self.buffer_updated(nbytes)
         else:
-            self._paused = False
+            self.paused = False
             self._socket.resume_reading()
 
     def block(self, blocked: bool) -> None:
@@ -120,7 +163,7 @@ class Link(asyncio.BufferedProtocol):
         if blocked:
             self._socket.pause_reading()
         elif self._timer is None:
-            self._paused = False
+            self.paused = False
             self._socket.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -28,6 +28,7 @@ from edgestream import (
 )
 from edgestream_connectors.mqtt.address import Address
 from edgestream_connectors.mqtt.client import Client
+from edgestream_connectors.mqtt.link import Pace
 from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.metadata import NAMED, Columns
 from edgestream_connectors.mqtt.packets import RECEIVE_MAXIMUM, Login
@@ -42,15 +43,7 @@ _MARK_311 = b"\x04"
 """Stands before the raw packets of MQTT 3.1.1; those of MQTT 5 begin with 0x3 at once."""
 _SECOND = 1_000_000_000
 _SILENCE = 0.03
-"""Seconds, a little more than it lingers, after which a broker has perhaps sent all that it may."""
-_AWAITED = 0.02
-"""Seconds to gather at most while the broker waits: by default mosquitto has 20 under way."""
-_BUSY = 0.005
-"""Seconds to gather at most where rows are awaited, while many come together."""
-_MANY = 16
-"""Messages of a read from which on the next gathers twice as long: waking costs more than they."""
-_FEW = 4
-"""Below so many it gathers half as long: there is little to gather."""
+"""Seconds after which a broker has perhaps sent all that it may; more where it lingers as long."""
 
 
 @component(
@@ -138,8 +131,8 @@ class Mqtt(Source):
     linger: Duration | None = option(
         default=None,
         help="Pause after each read, to gather; by itself 1ms, with QoS 0 up to 5ms while "
-        "reads bring 16 messages and more; where journalled or windowed 20ms, with QoS 0 up to "
-        "50ms far from the end of a window.",
+        "reads bring 16 messages and more; where journalled or windowed 20ms, up to 50ms "
+        "far from the end of a window (with QoS 1 while the broker is seen not to wait).",
         minimum=0,
         maximum=10 * _SECOND,
     )
@@ -157,8 +150,7 @@ class Mqtt(Source):
     _committed: int = state(factory=int)
     _tail: Tail | None = state(factory=lambda: None)
     _columns: Columns | None = state(factory=lambda: None)
-    _gathered: float = state(factory=float)
-    """Seconds for which it gathered last, where rows are awaited."""
+    _pace: Pace = state(factory=Pace)
 
     def check(self) -> None:
         """Topics, address and limits must make sense together."""
@@ -237,7 +229,7 @@ class Mqtt(Source):
         await client.subscribe([share + each.filter for each in patterns], self.qos)
         if any(qos < self.qos for qos in client.granted):
             ctx.log.warning("%s grants QoS 0 only: messages may be lost", self.url)
-        client.link.linger = functools.partial(_pause, self)
+        client.link.linger = functools.partial(_pause, self, client)
 
     async def batches(self) -> AsyncIterator[Payloads]:
         """What each read brought; `Disconnected` once everything received has been given out."""
@@ -263,7 +255,7 @@ class Mqtt(Source):
                 self._ctx.metrics.add("redelivered", dropped)
                 messages = unpack(raw, v5=v5)
         if messages:
-            self.silence = _SILENCE if block.acks else None
+            self.silence = max(_SILENCE, 1.5 * self._pace.seconds) if block.acks else None
             columns = self._columns_of(raw, messages, v5)
             self._pending.append((block.acks, size))
             return Payloads(messages.payloads, columns, received, raw if v5 else _MARK_311 + raw)
@@ -315,24 +307,14 @@ class Mqtt(Source):
             await client.close()
 
 
-def _pause(source: Mqtt) -> float:
+def _pause(source: Mqtt, client: Client) -> float:
     """Seconds to linger after a read."""
+    pace = source._pace
     if source.linger is not None:
-        return nanos(source.linger).seconds
-    client, asked = source._client, source.gather_for
-    if client is None or asked >= _BUSY:
-        return min(asked, _AWAITED) if client is not None and client.awaited else asked
-    if client.awaited:
-        return asked
-    source._gathered = max(asked, crowded(max(asked, source._gathered), client.came))
-    return source._gathered
-
-
-def crowded(seconds: float, came: int) -> float:
-    """How long to gather after ``seconds`` of gathering that brought ``came`` messages."""
-    if came >= _MANY:
-        return min(2 * seconds, _BUSY)
-    return seconds / 2 if came < _FEW else seconds
+        pace.seconds = nanos(source.linger).seconds
+    else:
+        pace.note(source.gather_for, client.came, client.link.paused, awaited=client.awaited)
+    return pace.seconds
 
 
 def _written(source: Mqtt) -> list[tuple[tuple[str | int, ...], str]]:

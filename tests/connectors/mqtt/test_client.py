@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import pytest
@@ -15,7 +15,7 @@ from edgestream import Disconnected, SystemClock
 from edgestream_connectors.mqtt import client as client_module
 from edgestream_connectors.mqtt.address import Address, open_link
 from edgestream_connectors.mqtt.client import MERGED, Client
-from edgestream_connectors.mqtt.link import READ, TLS_READ, Link, until
+from edgestream_connectors.mqtt.link import READ, TLS_READ, Link, Pace, until
 from edgestream_connectors.mqtt.packets import Login
 from edgestream_connectors.mqtt.tls import Tls
 from tests.connectors.mqtt.other_side import scripted
@@ -345,6 +345,37 @@ class TestPace:
         one.connection_lost(None)
         assert one._timer is None
         assert below.calls == ["pause"]
+
+
+class TestGathering:
+    def seconds(
+        self, asked: float, reads: Sequence[tuple[int, bool]], awaited: bool
+    ) -> list[float]:
+        pace = Pace()
+        found = []
+        for came, at_once in reads:
+            pace.note(asked, came, at_once, awaited=awaited)
+            found.append(pace.seconds)
+        return found
+
+    def test_longer_while_many_come_where_rows_are_awaited(self) -> None:
+        reads = [(came, False) for came in (15, 16, 20, 20, 20, 5, 4, 3, 1, 1, 1)]
+        assert self.seconds(0.001, reads, False) == (
+            [0.001, 0.002, 0.004, 0.005, 0.005, 0.005, 0.005, 0.0025, 0.00125, 0.001, 0.001]
+        )
+
+    def test_as_the_runtime_says_where_they_are_not(self) -> None:
+        assert self.seconds(0.05, [(1, False), (1_000, True)], False) == [0.05, 0.05]
+
+    def test_20_ms_where_the_broker_may_wait(self) -> None:
+        assert self.seconds(0.05, [(20, True)] * 20, True) == [0.02] * 20
+        assert self.seconds(0.05, [(1_000, False)] * 20, True) == [0.02] * 20
+        assert self.seconds(0.001, [(20, True)] * 20, True) == [0.001] * 20
+
+    def test_a_broker_that_goes_on_sending_does_not_wait(self) -> None:
+        reads = [(64, True)] * 11 + [(64, False)] + [(64, True)] * 10 + [(63, True)]
+        found = self.seconds(0.05, reads, True)
+        assert found == [0.02] * 9 + [0.05] * 2 + [0.02] * 10 + [0.05] + [0.02]
 
 
 class TestReadingAhead:

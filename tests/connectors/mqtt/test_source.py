@@ -14,7 +14,6 @@ from edgestream.testing.connectors import check_source, context, counts
 from edgestream_connectors.mqtt import Mqtt
 from edgestream_connectors.mqtt import client as client_module
 from edgestream_connectors.mqtt.link import READ
-from edgestream_connectors.mqtt.source import crowded
 from tests.connectors.mqtt.other_side import Paho, paho, payloads, read
 from tests.servers.mosquitto import Mosquitto
 
@@ -266,32 +265,16 @@ async def test_a_broker_that_waits_is_answered_within_20_ms(broker: Mosquitto, p
     assert found == [0.05, 0.02, 0.05]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "came", "then"),
-    [
-        (0.001, 15, 0.001),
-        (0.001, 16, 0.002),
-        (0.004, 16, 0.005),
-        (0.004, 4, 0.004),
-        (0.004, 3, 0.002),
-    ],
-)
-def test_it_gathers_longer_while_many_come(seconds: float, came: int, then: float) -> None:
-    assert crowded(seconds, came) == then
-
-
-async def test_it_gathers_up_to_5_ms_where_rows_are_awaited(broker: Mosquitto, place: str) -> None:
-    source = Mqtt(url=broker.url, topics=[place])
+@pytest.mark.parametrize(("linger", "silence"), [("1ms", 0.03), ("100ms", 0.15)])
+async def test_a_pause_is_no_silence(
+    broker: Mosquitto, place: str, linger: str, silence: float
+) -> None:
+    source = Mqtt(url=broker.url, topics=[place], linger=linger)
     await source.open(context(place), None)
-    client = source._client
-    assert client is not None
-    found = []
-    for client.came in (1, 20, 20, 20, 20, 5, 1, 1, 1, 1):
-        found.append(client.link.linger())
-    client.awaited = True
-    found.append(client.link.linger())
+    await publish(broker, place, [b"{}"])
+    await read(source, 1)
     await source.close()
-    assert found == [0.001, 0.002, 0.004, 0.005, 0.005, 0.005, 0.0025, 0.00125, 0.001, 0.001, 0.001]
+    assert source.silence == pytest.approx(silence)
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
