@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgestream.aggregate.aggregate import Aggregate
-from edgestream.aggregate.beside import Beside
+from edgestream.aggregate.beside import Beside, taken
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.parts import Cells as Positions
 from edgestream.aggregate.parts import Part
@@ -57,7 +57,7 @@ class Cells:
 
     def take(self, cells: Positions) -> Cells:
         """Only these cells, as copies."""
-        return self._with(self.rows[cells], [track.take(cells) for track in self.tracks])
+        return self._with(taken(self.rows, cells), [track.take(cells) for track in self.tracks])
 
     def merge(self) -> Cells:
         """All layers in one, of cells that were taken by positions of shape (layers, cells)."""
@@ -77,9 +77,10 @@ class Cells:
         for track in self.tracks:
             track.clear(cells)
 
-    def grow(self, size: int) -> None:
-        """Add cells without rows, up to ``size``."""
-        larger = Beside(size, sum(map(Beside.takes, self._arrays())))
+    def grow(self, size: int, beside: bool) -> None:
+        """Add cells without rows, up to ``size``; what a cell holds lies ``beside`` each other."""
+        fields = sum(map(Beside.takes, self._arrays())) if beside else 0
+        larger = Beside(size, fields)
         for track in self.tracks:
             track.grow(larger)
         self.rows = larger.of(self.rows, 0)

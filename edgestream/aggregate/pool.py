@@ -20,11 +20,13 @@ _MOST_BYTES = 8 << 20
 class Pool:
     """Cells with a stack of those that are free; cell 0 is never lent."""
 
-    __slots__ = ("_free", "_left", "cells")
+    __slots__ = ("_free", "_left", "beside", "cells")
 
     def __init__(self, aggregates: Mapping[str, Aggregate]) -> None:
         """Start small."""
         self.cells = Cells(aggregates, _SMALLEST)
+        self.beside = True
+        """Whether the fields of a cell lie beside each other, from when there are more cells."""
         self._free = np.arange(_SMALLEST - 1, -1, -1)
         self._left = _SMALLEST - 1
 
@@ -72,7 +74,7 @@ class Pool:
         larger = size
         while larger - size + self._left < count:
             larger *= 2
-        self.cells.grow(larger)
+        self.cells.grow(larger, self.beside)
         free = np.zeros(larger, np.intp)
         fresh = larger - size
         free[:fresh] = np.arange(larger - 1, size - 1, -1)

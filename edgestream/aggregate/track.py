@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgestream.aggregate.beside import Beside
+from edgestream.aggregate.beside import Beside, taken
 from edgestream.aggregate.function import Function
 from edgestream.aggregate.hashes import TextHashes
 from edgestream.aggregate.parts import Cells, Counts, Part
@@ -70,8 +70,8 @@ class Track:
     def take(self, cells: Cells) -> Track:
         """Only these cells, as copies."""
         return self._with(
-            None if self.count is None else self.count[cells],
-            [{name: array[cells] for name, array in state.items()} for state in self.states],
+            None if self.count is None else taken(self.count, cells),
+            [{name: taken(array, cells) for name, array in state.items()} for state in self.states],
         )
 
     def merge(self, rows: Counts) -> Track:

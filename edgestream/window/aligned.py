@@ -30,6 +30,7 @@ class Aligned(Kind):
     def __init__(self, pool: Pool, grid: Grid, late: int, silent: Silent | None = None) -> None:
         """Start without windows."""
         super().__init__(pool)
+        pool.beside = grid.span == 1
         self.grid, self.late = grid, late
         self._panes = Panes(pool)
         self._silent = silent
