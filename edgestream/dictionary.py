@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream.textcodes import TextCodes, Words, distinct
+from edgestream.pieces import Pieces
+from edgestream.textcodes import MOST_BYTES, WORD, TextCodes, Words, distinct, words_at
 
 MISSING = -1
 """The code of a missing string."""
@@ -15,6 +16,8 @@ MISSING = -1
 
 MANY = 16_384
 """From so many texts on a dictionary lies in no cache."""
+FEW_PIECES = 256
+"""Fewer pieces take less time one by one."""
 _RECENT = 4096
 """So many texts still do, and wait to be moved into the table."""
 _PAYS = 8
@@ -108,6 +111,19 @@ class Dictionary:
         if len(rest):
             codes[rest] = self._learn(many, np.ascontiguousarray(words[rest]))
         return codes
+
+    def encode_pieces(self, pieces: Pieces) -> NDArray[np.int32] | None:
+        """The same for texts where they lie in what was read, UTF-8 without a NUL.
+
+        None where they are few or long, so that it is better to have them cut out.
+        """
+        sizes = pieces.sizes
+        longest = int(sizes.max(initial=0))
+        words = max(1, -(-longest // WORD))
+        few = len(pieces) < FEW_PIECES
+        if few or longest > MOST_BYTES or pieces.starts[-1] + words * WORD >= len(pieces.data):
+            return None
+        return self.encode_words(words_at(pieces.data, pieces.starts, sizes, words))
 
     def append(self, texts: Iterable[str]) -> None:
         """Add ``texts``, all different, none of which it holds; nobody looks whether that is so."""

@@ -16,9 +16,9 @@ import pytest
 from tests.source_tree import ROOT, Module, modules
 
 LAYERS = (
-    ("_version", "entrypoints", "errors", "textcodes"),
+    ("_version", "entrypoints", "errors", "pieces", "textcodes"),
     ("dictionary",),
-    ("batch", "clock", "config", "halving", "pieces", "schema"),
+    ("batch", "clock", "config", "halving", "schema"),
     ("component", "eventtime", "expr", "scenario"),
     ("eventid",),
     ("aggregate", "codecs", "packing", "registry", "spec"),

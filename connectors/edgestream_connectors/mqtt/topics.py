@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgestream import Dictionary, Strings
+from edgestream import Dictionary, Pieces, Strings
 
 TOPIC = "topic"
 RETAINED = "retained"
@@ -101,10 +101,10 @@ class TopicColumns:
 
     def columns(self, topics: Sequence[bytes]) -> dict[str, Strings]:
         """The columns of messages with these topics."""
-        if len(self._coded) > MAX_TOPICS:
+        if len(self._coded.topics) > MAX_TOPICS:
             self._coded = _Coded(self._patterns, self._names)
         coded = self._coded
-        codes = np.fromiter(map(coded.__getitem__, topics), np.int32, len(topics))
+        codes = coded.codes(topics)
         made = {TOPIC: Strings(codes, coded.topics)} if self._topic else {}
         return made | {
             name: Strings(level.table()[codes], level.values)
@@ -139,13 +139,29 @@ class _Coded(dict[bytes, int]):
         self._patterns = patterns
         self.topics = Dictionary()
         self.levels = {name: _Level() for name in names}
+        self._taken = 0
+
+    def codes(self, topics: Sequence[bytes]) -> NDArray[np.int32]:
+        """The code of each topic; topics that are good texts."""
+        codes = self.topics.encode_pieces(topics) if isinstance(topics, Pieces) else None
+        if codes is None:
+            return np.fromiter(map(self.__getitem__, topics), np.int32, len(topics))
+        for text in self.topics.values[self._taken :]:
+            self._take_apart(text)
+        return codes
 
     def __missing__(self, topic: bytes) -> int:
         text = topic.decode()
         code = int(self.topics.encode((text,))[0])
+        if code == self._taken:
+            self._take_apart(text)
+        self[topic] = code
+        return code
+
+    def _take_apart(self, text: str) -> None:
+        """The levels of the first topic that was not taken apart yet."""
+        self._taken += 1
         fits = (pattern.match(text) for pattern in self._patterns)
         found = next((values for values in fits if values), {})
         for name, level in self.levels.items():
             level.codes.append(int(level.values.encode((found.get(name),))[0]))
-        self[topic] = code
-        return code

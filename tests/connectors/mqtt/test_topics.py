@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgestream import Pieces, dictionary
 from edgestream_connectors.mqtt import topics
 from edgestream_connectors.mqtt.topics import Pattern, TopicColumns
 
@@ -108,6 +109,50 @@ def test_many_topics_begin_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first["x"].to_list() == ["0", "1", "2", "3"]
     assert second["x"].to_list() == ["9", "0"]
     assert len(second["topic"].dictionary) == 2
+
+
+def where_they_lie(texts: list[str]) -> Pieces:
+    """Topics as pieces of a read, with something before each and behind the last."""
+    raw = [text.encode() for text in texts]
+    stops = np.cumsum([1 + len(one) for one in raw])
+    sizes = np.array([len(one) for one in raw], np.int64)
+    return Pieces(b"".join(b"\0" + one for one in raw) + b"payload" * 9, stops - sizes, stops)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.text(st.sampled_from("abü/"), min_size=1, max_size=12), min_size=1),
+            st.booleans(),
+        ),
+        max_size=4,
+    )
+)
+def test_where_topics_lie_changes_nothing(blocks: list[tuple[list[str], bool]]) -> None:
+    coder = TopicColumns(PATTERNS, None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dictionary, "FEW_PIECES", 1)
+        for texts, lying in blocks:
+            given_ = where_they_lie(texts) if lying else [text.encode() for text in texts]
+            columns = coder.columns(given_)
+            assert columns["topic"].to_list() == texts
+            fits = [next((m for p in PATTERNS if (m := p.match(t))), {}) for t in texts]
+            for name in ("x", "y"):
+                assert columns[name].to_list() == [fit.get(name) for fit in fits]
+
+
+def test_topics_of_few_bytes_are_not_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    coder = TopicColumns(PATTERNS, None)
+    monkeypatch.setattr(Pieces, "__iter__", None)
+    texts = [f"a/{number % 7}/2" for number in range(dictionary.FEW_PIECES)]
+    assert coder.columns(where_they_lie(texts))["topic"].to_list() == texts
+
+
+def test_long_topics_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dictionary, "FEW_PIECES", 1)
+    texts = ["a/" + "long" * 12, "a/1/2"]
+    assert TopicColumns(PATTERNS, None).columns(where_they_lie(texts))["topic"].to_list() == texts
 
 
 @settings(deadline=None)
