@@ -13,13 +13,26 @@ from edgestream.pieces import Pieces
 from edgestream.textcodes import WORD, Words
 
 _PIECE: Final = 1024
-_AT_ONCE: Final = 1024 * 1024
-"""Of more bytes so many are joined at a time: large memory comes from the system, page by page."""
+"""So many payloads are joined at a time: what is larger comes from the system, page by page."""
 _BEFORE: Final = 64
 _BEHIND: Final = 64
 _SPACE: Final = 32
 _ASCII: Final = 127
 _BACKSLASH: Final = 92
+
+
+class Kept:
+    """Memory for what is of no use any more when it is asked for again: no page of it is new."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._words = np.zeros(0, np.uint64)
+
+    def words(self, size: int) -> Words:
+        """So many words."""
+        if size > len(self._words):
+            self._words = np.zeros(size + size // 4, np.uint64)
+        return self._words[:size]
 
 
 class Block:
@@ -30,13 +43,18 @@ class Block:
     """
 
     def __init__(
-        self, raw: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]
+        self,
+        raw: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        kept: Kept,
     ) -> None:
         """All of them are plain, and ASCII, until it is known better."""
         self.bytes = raw
         self.starts = starts
         self.ends = ends
         self.plain = np.ones(len(starts), np.bool_)
+        self.kept = kept
         self._views: dict[int, NDArray[np.void]] = {}
         self.ascii = True
         """Whether all bytes of all of them are ASCII."""
@@ -63,6 +81,7 @@ class Room:
     def __init__(self) -> None:
         """Begin with none."""
         self._bytes: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._kept = Kept()
 
     def block(self, payloads: Sequence[bytes], sizes: NDArray[np.int64], reach: int) -> Block:
         """The payloads; behind the last there are zeros for ``reach`` bytes and a value."""
@@ -73,7 +92,9 @@ class Room:
                 here = self._space(last - first, behind)
                 here[:] = np.frombuffer(payloads.data, np.uint8, last - first, first)
                 moved = _BEFORE - first
-                block = Block(self._bytes, payloads.starts + moved, payloads.stops + moved)
+                block = Block(
+                    self._bytes, payloads.starts + moved, payloads.stops + moved, self._kept
+                )
                 if payloads.data.find(b"\\", first, last) >= 0:
                     _set_apart(block, here == _BACKSLASH)
                 return block
@@ -84,19 +105,22 @@ class Room:
         ends = np.cumsum(sizes)
         here = self._space(int(ends[-1]), behind)
         ends += _BEFORE
-        block = Block(self._bytes, ends - sizes, ends)
+        block = Block(self._bytes, ends - sizes, ends, self._kept)
         text = self._bytes.data
         escaped = False
-        step = len(payloads) if len(here) <= _AT_ONCE else _PIECE
-        for first in range(0, len(payloads), step):
-            piece = b"".join(payloads[first : first + step])
+        for first in range(0, len(payloads), _PIECE):
+            piece = b"".join(payloads[first : first + _PIECE])
             begin = int(block.starts[first])
             text[begin : begin + len(piece)] = piece
             escaped = escaped or b"\\" in piece
-        block.ascii = bool(here.max(initial=0) <= _ASCII)
-        if not block.ascii:
-            _check_utf8(block)
-        if escaped or here.min(initial=_SPACE) < _SPACE:
+        # As signed bytes, those beyond ASCII are less than a space too.
+        printable = here.view(np.int8).min(initial=_SPACE) >= _SPACE
+        if not printable:
+            block.ascii = bool(here.max(initial=0) <= _ASCII)
+            if not block.ascii:
+                _check_utf8(block)
+            printable = here.min(initial=_SPACE) >= _SPACE
+        if escaped or not printable:
             _set_apart(block, (here < _SPACE) | (here == _BACKSLASH))
         return block
 

@@ -8,8 +8,8 @@ bit is set where a byte is not as it must be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from edgestream.codecs.json_block import Block
 from edgestream.codecs.json_fixed import IN_TEXT, Fixed, Form, Rows, fixed
 from edgestream.textcodes import WORD, Words
 
-_TOGETHER: Final = 512
-"""Templates are repeated for so many rows: short loops of numpy are slow ones."""
+_TOGETHER: Final = 112 * 1024
+"""So many bytes are looked at together: they stay in the cache, and larger memory for them would
+come from the system, page by page."""
 _TOP, _LOW, _ALL = 0x80, 0x7F, 0xFF
 _DIGIT: Final = ord("0"), 0x80 - 10, _TOP, _TOP
 _IN_TEXT: Final = IN_TEXT, 1, _TOP, 0
@@ -47,6 +48,7 @@ class Stretch:
         self._words = (self._front + self.size) // WORD + 1
         self.bytes = WORD * self._words
         """A row is so long: with bytes in front to begin whole words, and eight of what follows."""
+        self._together = max(1, _TOGETHER // self.bytes)
         self.values: list[tuple[str, Fixed]] = []
         self._leading: list[int] = []
         template = [(0, 0, 0, 0)] * self._front
@@ -62,7 +64,7 @@ class Stretch:
                     self.values.append((column.name, fixed(form, layout, at, column)))
         template += [(0, 0, 0, 0)] * WORD
         self._xor, self._add, self._wrong, self._ascii = (
-            np.tile(np.frombuffer(bytes(part), np.uint64), _TOGETHER)
+            np.tile(np.frombuffer(bytes(part), np.uint64), self._together)
             for part in zip(*template, strict=True)
         )
         self._all_literal = not values
@@ -71,21 +73,33 @@ class Stretch:
     def look(
         self, block: Block, starts: NDArray[np.int64]
     ) -> tuple[Rows, NDArray[np.bool_] | None]:
-        """The stretches that begin there, and which are as they must be; None: all."""
-        words = block.words(starts - self._front, self._words)
-        rows = Rows(words)
+        """The stretches that begin there, and which are as they must be; None: all.
+
+        The rows are good until the next stretch is looked at.
+        """
+        count, width = len(starts), self._words
         if self._all_literal:
+            words = block.words(starts - self._front, width)
             good = self._differ(words) == 0
-            return rows, None if good.all() else good
-        _with(np.bitwise_xor, words, self._xor, words)
-        asked = self._asked(words, block.ascii)
+            return Rows(words), None if good.all() else good
+        kept = block.kept.words(width * count)
+        found: Words | None = None
+        step = -(-count // -(-count // self._together)) if count else 1
+        for first in range(0, count, step):
+            flat = block.words(starts[first : first + step] - self._front, width).reshape(-1)
+            left = kept[width * first : width * first + len(flat)]
+            np.bitwise_xor(flat, self._xor[: len(flat)], out=left)
+            asked = self._asked(left, flat, block.ascii)
+            if found is None:
+                found = asked
+            else:
+                found[: len(flat)] |= asked
+        rows = Rows(kept.reshape(-1, width))
         good = None
-        if self._any(asked):
-            marks = _with(np.bitwise_and, asked, self._wrong, asked)
-            found = marks[:, 0].copy()
-            for word in range(1, self._words):
-                found |= marks[:, word]
-            good = found == 0
+        if found is not None:
+            found &= self._wrong[: len(found)]
+            if np.bitwise_or.reduce(found):
+                good = self._good(kept, block.ascii)
         for at in self._leading:
             leading = rows.byte(at) != 0
             if not leading.all():
@@ -100,23 +114,30 @@ class Stretch:
             differ |= words[:, word] ^ self._xor[word]
         return differ
 
-    def _asked(self, left: Words, ascii_only: bool) -> Words:
-        """Top bits where bytes are not as they must be; between the stretches, any."""
+    def _asked(self, left: Words, out: Words, ascii_only: bool) -> Words:
+        """Top bits where bytes are not as they must be; around the stretches, any."""
+        size = len(left)
         if ascii_only:
-            return _with(np.add, left, self._add, np.empty_like(left))
-        low = left & np.uint64(0x7F7F7F7F7F7F7F7F)  # what is added carries into no other byte
-        marks = _with(np.add, low, self._add, low)
-        marks |= _with(np.bitwise_and, left, self._ascii, np.empty_like(left))
-        return marks
+            return np.add(left, self._add[:size], out=out)
+        np.bitwise_and(left, np.uint64(0x7F7F7F7F7F7F7F7F), out=out)
+        out += self._add[:size]  # carries into no other byte
+        out |= left & self._ascii[:size]
+        return out
 
-    def _any(self, marks: Words) -> bool:
-        """Whether any of them is where there must be none."""
-        flat, size = marks.reshape(-1), len(self._wrong)
-        whole = len(flat) // size * size
-        found = np.bitwise_or.reduce(flat[:whole].reshape(-1, size), axis=0)
-        found[: len(flat) - whole] |= flat[whole:]
-        found &= self._wrong
-        return bool(found.any())
+    def _good(self, kept: Words, ascii_only: bool) -> NDArray[np.bool_]:
+        """Which rows are as they must be."""
+        size = len(self._wrong)
+        good = []
+        for first in range(0, len(kept), size):
+            left = kept[first : first + size]
+            marks = self._asked(left, np.empty_like(left), ascii_only)
+            marks &= self._wrong[: len(left)]
+            rows = marks.reshape(-1, self._words)
+            wrong = rows[:, 0].copy()
+            for word in range(1, self._words):
+                wrong |= rows[:, word]
+            good.append(wrong == 0)
+        return np.concatenate(good)
 
 
 def _template(form: Form, layout: bytes) -> list[tuple[int, int, int, int]]:
@@ -125,14 +146,3 @@ def _template(form: Form, layout: bytes) -> list[tuple[int, int, int, int]]:
     if form == "number":
         return [_DIGIT if byte == ord("0") else _literal(byte) for byte in layout]
     return [_literal(byte) for byte in layout]
-
-
-def _with(does: Callable[..., Any], rows: Words, template: Words, made: Words) -> Words:
-    """An operation on all rows and the template, which stands for as many as it was made for."""
-    flat, out, size = rows.reshape(-1), made.reshape(-1), len(template)
-    whole = len(flat) // size * size
-    if whole:
-        does(flat[:whole].reshape(-1, size), template, out=out[:whole].reshape(-1, size))
-    if whole < len(flat):
-        does(flat[whole:], template[: len(flat) - whole], out=out[whole:])
-    return made
