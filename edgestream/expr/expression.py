@@ -78,12 +78,15 @@ class Expr:
     def mask(self, batch: Batch) -> NDArray[np.bool_]:
         """Where it is true; missing is false."""
         with np.errstate(all="ignore"):
-            made = truth(self._value(batch))
+            made = truth(self._computed(batch))
         return cast("NDArray[np.bool_]", made if made.ndim else np.full(len(batch), bool(made)))
 
     def _value(self, batch: Batch) -> Value:
         with np.errstate(all="ignore"):
-            value = self._program(batch.columns)
+            return self._computed(batch)
+
+    def _computed(self, batch: Batch) -> Value:
+        value = self._program(batch.columns)
         return text(value) if self._gives == "string" else value
 
     def __deepcopy__(self, memo: object) -> Expr:

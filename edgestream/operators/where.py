@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from edgestream.batch import Batch
 from edgestream.component import MAIN, Operator, Outputs, component
 from edgestream.config.fields import option
@@ -52,7 +50,7 @@ class Where(Operator):
 
     def process(self, batch: Batch) -> Outputs:
         """The rows for which the condition is true."""
-        kept = np.flatnonzero(expression(self.condition).mask(batch))
+        kept = expression(self.condition).mask(batch).nonzero()[0]
         if not len(kept):
             return []
         return [(MAIN, batch if len(kept) == len(batch) else batch.take(kept))]

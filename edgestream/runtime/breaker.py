@@ -157,6 +157,8 @@ class Breakers:
 
     def rows(self, graph: Graph, letters: Sequence[DeadLetter]) -> None:
         """Rows on which steps failed; those they took since the last time came before."""
+        if not letters and not self._made:
+            return
         failed = Counter(letter.step for letter in letters if letter.stage == "operator")
         steps = [name for name in (*failed, *self._made) if name in graph.nodes]
         for step in dict.fromkeys(steps):

@@ -20,6 +20,7 @@ from edgestream_connectors.mqtt.messages import Messages
 from edgestream_connectors.mqtt.wire import ProtocolError, decode_text
 
 _DUP = 0x08
+_NO_PROPERTIES = b"\0"
 NO_ID = b"\x40\x02\x00\x00"
 """The PUBACK of packet id 0. Found in joined PUBACKs it is a whole one: no other alignment begins
 with these two bytes and goes on with zeros."""
@@ -181,15 +182,17 @@ def check_topic(topic: bytes) -> str:
 
 def encode(topic: bytes, payload: bytes, packet_id: int, *, retain: bool, v5: bool) -> bytes:
     """A PUBLISH packet of QoS 1, or of QoS 0 where ``packet_id`` is 0."""
-    head = (QOS_1 if packet_id else QOS_0) | retain
-    middle = packet_id.to_bytes(2, "big") if packet_id else b""
-    if v5:
-        middle += b"\0"  # no properties
-    return b"".join((_before(head, topic, len(middle) + len(payload)), middle, payload))
+    if not packet_id:
+        return _before(QOS_0 | retain, topic, len(payload), v5) + payload
+    middle = packet_id.to_bytes(2, "big") + (_NO_PROPERTIES if v5 else b"")
+    return _before(QOS_1 | retain, topic, len(middle) + len(payload), False) + middle + payload
 
 
 @functools.lru_cache(maxsize=4096)
-def _before(head: int, topic: bytes, rest: int) -> bytes:
-    """A packet up to the end of its topic, ``rest`` bytes before its own end."""
-    size = struct.pack(">H", len(topic))
-    return b"".join((bytes((head,)), wire.varint(len(size) + len(topic) + rest), size, topic))
+def _before(head: int, topic: bytes, rest: int, bare: bool) -> bytes:
+    """A packet up to the end of its topic, or of no properties where it is ``bare``.
+
+    ``rest`` bytes follow.
+    """
+    body = struct.pack(">H", len(topic)) + topic + (_NO_PROPERTIES if bare else b"")
+    return bytes((head,)) + wire.varint(len(body) + rest) + body

@@ -134,32 +134,35 @@ class MqttSink(Sink):
             if len(topics[row]) + len(payloads[row]) + _OVERHEAD > limit:
                 refused[row] = f"its message is larger than the broker takes ({limit} bytes)"
         rows = [row for row in range(len(batch)) if row not in refused]
-        await self._publish(client, rows, topics, payloads)
+        await self._publish(client, rows, topics, payloads, max(1, _WRITE // (longest + _OVERHEAD)))
         if client.outgoing.refused or refused:
             reasons = {**refused, **client.outgoing.refused}
             client.outgoing.refused = {}
             raise Rejected(reasons)
 
     async def _publish(
-        self, client: Client, rows: list[int], topics: Sequence[bytes], payloads: Sequence[bytes]
+        self,
+        client: Client,
+        rows: Sequence[int],
+        topics: Sequence[bytes],
+        payloads: Sequence[bytes],
+        most: int,
     ) -> None:
-        """Send the messages of ``rows``, never more at once than the broker allows."""
-        outgoing, v5 = client.outgoing, self.version == "5"
-        rows.reverse()
-        while rows:
+        """Send the messages of ``rows``, never more than the broker allows and ``most`` at once."""
+        outgoing, retain, v5 = client.outgoing, self.retain, self.version == "5"
+        sent = 0
+        while sent < len(rows):
             if self.qos and not outgoing.room():
                 await _answer(client, lambda: outgoing.room() > 0)
-            packets: list[bytes] = []
-            size = 0
-            while rows and size < _WRITE and (not self.qos or outgoing.room()):
-                row = rows.pop()
-                ident = outgoing.send(row) if self.qos else 0
-                packets.append(
-                    publish.encode(topics[row], payloads[row], ident, retain=self.retain, v5=v5)
-                )
-                size += len(packets[-1])
+            part = rows[sent : sent + (min(most, outgoing.room()) if self.qos else most)]
+            ids = [outgoing.send(row) if self.qos else 0 for row in part]
+            packets = [
+                publish.encode(topics[row], payloads[row], ident, retain=retain, v5=v5)
+                for row, ident in zip(part, ids, strict=True)
+            ]
             await client.link.write(b"".join(packets))
             client.alive()
+            sent += len(part)
         await _answer(client, lambda: not len(outgoing))
 
     async def flush(self, token: Token | None) -> None:

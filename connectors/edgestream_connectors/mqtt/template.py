@@ -6,6 +6,7 @@ that a broker would break the connection for; a row that tries is refused with t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Template:
     names: Sequence[str]
 
     @classmethod
+    @functools.lru_cache(maxsize=64)  # asked for with every batch
     def of(cls, text: str) -> Template:
         """Read a template; raises ValueError saying what is wrong with it."""
         parts = _FIELD.split(text)
