@@ -53,7 +53,9 @@ class Window(Operator):
       day on which they change has 23 or 25 hours, and an hour that they show twice is two. Where
       they change by half an hour, an hour is longer than 60 minutes, never shorter.
     - ``session``: rows with less than this time between them. ``max`` cuts a session where a row
-      comes that long or longer after its first.
+      comes that long or longer after its first. There, rows that come late are taken one by one as
+      they came: each belongs to the session it lies within, else to the earlier of those that it
+      does not make as long as ``max``, else it is a session of its own.
     - ``sliding``: for every row, the rows of its key up to it and this far back. Here
       ``window_end``, the time of the row, is part of the window, and ``window_start`` is not. Rows
       of one time leave as one.

@@ -68,7 +68,7 @@ class Keyed(Running):
             self._wait(waiting, int(waiting.times.min()))
         if early.all():
             return None
-        placed = self._place([batch.take(~early)])
+        placed = self._place_late(batch.take(~early))
         if placed is None:
             return None
         late = np.zeros(len(batch), np.bool_)

@@ -83,6 +83,11 @@ class Kind(ABC):
     """Whether `matters` is asked if rows must be placed before `close`; else they always are."""
     late: int = 0
     """How long windows stay after they have left, in ns."""
+    alone: bool = False
+    """Whether of rows that come late each slot takes one at a time: it may say where the next goes.
+
+    All others are placed together, or in the order of time.
+    """
 
     def __init__(self, pool: Pool) -> None:
         """Keep state in the cells of ``pool``."""

@@ -83,7 +83,7 @@ class Running:
             return None
         self._take_waiting()
         if not self._ordered or high < kind.watermark:
-            return self._place([batch])
+            return self._place_late(batch)
         early = times >= kind.watermark
         self._wait(batch.take(early), kind.watermark)
         late = self._add_some(batch, ~early)
@@ -223,6 +223,17 @@ class Running:
             self._early.touch(placed.cells, len(self._pool), slots if out is None else slots[~out])
         return placed.late
 
+    def _place_late(self, batch: Batch) -> Mask | None:
+        """Put rows behind the watermark into their cells; the mask says which came too late."""
+        if not self._kind.alone or len(batch) == 1:
+            return self._place([batch])
+        late = np.zeros(len(batch), np.bool_)
+        for rows in rounds(self._keys.slots(batch)):
+            found = self._place([batch.take(rows)])
+            if found is not None:
+                late[rows] = found
+        return late if late.any() else None
+
     def _emit_early(self, watermark: int) -> Iterator[Batch]:
         """Go from one early result to the next, up to the watermark; each sees the rows before."""
         kind, early = self._kind, self._early
@@ -267,6 +278,15 @@ class Running:
         self._pool.cells.put(cells, state)
         self._kind.load(arrays, cells)
         return cells
+
+
+def rounds(slots: Numbers) -> Iterator[Numbers]:
+    """The first row of each slot, then the second of each, and so on."""
+    order = np.argsort(slots, kind="stable")
+    heads = np.flatnonzero(np.append(True, slots[order][1:] != slots[order][:-1]))
+    counts = np.diff(np.append(heads, len(slots)))
+    for at in range(int(counts.max())):
+        yield np.sort(order[heads[counts > at] + at])
 
 
 def _whole(watermark: int) -> int:

@@ -37,7 +37,8 @@ class Sessions(Kind):
         super().__init__(pool)
         self.gap, self.late = gap, late
         self.most = most or NEVER
-        self.ordered, self.exact = bool(most), False
+        self.ordered = self.alone = bool(most)
+        self.exact = False
         self.soonest = gap
         self._chains = Chains(pool)
         self._soon = Soon(pool)
@@ -260,22 +261,23 @@ class Sessions(Kind):
         chains = self._chains
         touched = chains.distinct(slots)
         known, tails = chains.reach(touched, int(times.min()), self.gap)
+        # Sessions first: a row at the start of one belongs to it, not to the one before.
         groups = parted(
-            np.concatenate([slots, chains.slot[known]]),
-            np.concatenate([times, chains.start[known]]),
-            np.concatenate([times, chains.last[known]]),
+            np.concatenate([chains.slot[known], slots]),
+            np.concatenate([chains.start[known], times]),
+            np.concatenate([chains.last[known], times]),
             self.gap,
             self.most,
         )
-        cells = self._settle(groups, known, len(slots))
+        cells = self._settle(groups, known)
         chains.link(touched, tails, groups.slots, cells)
-        regrouped: Numbers = cells[groups.of[: len(slots)]]
+        regrouped: Numbers = cells[groups.of[len(known) :]]
         return regrouped
 
-    def _settle(self, groups: Groups, known: Numbers, rows: int) -> Numbers:
+    def _settle(self, groups: Groups, known: Numbers) -> Numbers:
         """The cell of each group, with its state: an old one, several in one, or a new one."""
         chains = self._chains
-        mine = groups.of[rows:]
+        mine = groups.of[: len(known)]
         cells = np.zeros(len(groups.slots), np.intp)
         cells[mine[::-1]] = known[::-1]  # backwards: the first known session stays
         extra = known[cells[mine] != known]
@@ -287,7 +289,7 @@ class Sessions(Kind):
         cells[new] = self.pool.lend(len(new))
         chains.fit(0)
         changed = np.zeros(len(cells), np.bool_)
-        changed[groups.of[:rows]] = True
+        changed[groups.of[len(known) :]] = True
         chains.slot[cells] = groups.slots
         chains.start[cells], chains.last[cells] = groups.starts, groups.lasts
         ends = groups.lasts + self.gap

@@ -128,7 +128,10 @@ class _Session:
 
 
 class SessionReference:
-    """Sessions; with ``most``, rows are held until the watermark and taken in order of time."""
+    """Sessions; with ``most``, rows are held until the watermark and taken in order of time.
+
+    Those that come after the watermark are then taken one by one as they come.
+    """
 
     def __init__(self, gap: int, most: int, late: int) -> None:
         self.gap, self.most, self.late = gap, most, late
@@ -139,7 +142,8 @@ class SessionReference:
     def process(self, row: Row) -> bool:
         """Take a row; False where it is too late."""
         if self.most:
-            assert row.time >= self.watermark, "late rows are not modelled with a longest session"
+            if row.time < self.watermark:
+                return self._insert(row)
             self.held.append(row)
             return True
         near = [
@@ -151,6 +155,28 @@ class SessionReference:
             return False
         joined = _Session(row.key, [r for s in near for r in s.rows] + [row])
         self.sessions = [s for s in self.sessions if s not in near] + [joined]
+        return True
+
+    def _insert(self, row: Row) -> bool:
+        """A late row: it goes on with the first session, by start, that stays short enough."""
+        near = [
+            s
+            for s in sorted(self.sessions, key=lambda session: session.start)
+            if s.key == row.key and s.start - self.gap < row.time < s.last + self.gap
+        ]
+        fits = any(max(s.last, row.time) - min(s.start, row.time) < self.most for s in near)
+        if row.time + self.gap + self.late <= self.watermark and not fits:
+            return False
+        made: list[_Session] = []
+        for s in sorted([*near, _Session(row.key, [row])], key=lambda session: session.start):
+            before = made[-1] if made else s
+            close = made and s.start - before.last < self.gap
+            if close and max(s.last, before.last) - before.start < self.most:
+                changed = before.changed or s.changed
+                made[-1] = _Session(row.key, before.rows + s.rows, changed)
+            else:
+                made.append(s)
+        self.sessions = [s for s in self.sessions if s not in near] + made
         return True
 
     def advance(self, watermark: int) -> list[Result]:
