@@ -17,6 +17,7 @@ from edgestream.operators.sort import Sort
 from edgestream.operators.window import Window
 from edgestream.runtime.flow import Flow
 from edgestream.runtime.inbox import Item
+from edgestream.saved import snapshot
 from edgestream.spec import PipelineSpec, SinkSpec, SourceSpec, StreamSpec
 from tests.runtime.parts import Feed, Memory, Table, Wire
 
@@ -126,6 +127,28 @@ def test_dedupe_takes_new_keys_again_once_old_ones_are_forgotten() -> None:
     assert ("sink", ["z"]) in [
         (sink, batch["key"].to_list()) for sink, batch in give(running, block(["z"], t=100))
     ]
+
+
+def test_after_a_restart_other_new_keys_may_be_refused_and_each_row_still_goes_one_way() -> None:
+    """As docs/pipelines.md says: what is weighed are arrays, and those of a restart are smaller."""
+    step = Window(tumbling="1h", by="key", aggregate={"n": "count()"})
+    running = flow(step, memory="512KiB")
+    given = [block([f"k{lap}-{n}" for n in range(1000)] + ["known"] * 24) for lap in range(12)]
+    for one in given[:4]:
+        give(running, one)
+    states, marks = snapshot(running.graph), running.watermarks()
+    before = running.graph.nodes["steps.0"].rows_out.get(OVERFLOW, 0)
+    again = flow(step, memory="512KiB")
+    again.restore(states, marks)
+    for one in (running, again):
+        for rows in given[4:]:
+            give(one, rows)
+    found = [counts(one.end("source", 0)) for one in (running, again)]
+    refused = [one.graph.nodes["steps.0"].rows_out[OVERFLOW] for one in (running, again)]
+    total = sum(map(len, given))
+    assert sum(found[0].values()) + refused[0] == total
+    assert sum(found[1].values()) + refused[1] == total - before
+    assert found[0]["known"] == found[1]["known"] == 12 * 24
 
 
 def test_a_step_below_its_share_is_never_full() -> None:
