@@ -18,7 +18,7 @@ import numpy as np
 from edgestream.aggregate.pool import Pool
 from edgestream.window.chains import NEVER, Chains
 from edgestream.window.grid import within
-from edgestream.window.kind import UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
+from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
 from edgestream.window.parted import Groups, parted
 from edgestream.window.soon import Soon
@@ -79,6 +79,10 @@ class Sessions(Kind):
             return UNKNOWN
         ends = chains.end[cells]
         return int(np.minimum.reduce(ends, where=times < ends, initial=NEVER))
+
+    def next_end(self) -> int:
+        """Where no session is known to end, `due` only says when to look again."""
+        return FAR if self.due >= self._soon.until else self.due
 
     def close(self) -> Iterator[Closed]:
         """Sessions whose end has come and that changed since they last left, by start."""
