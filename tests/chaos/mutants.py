@@ -491,7 +491,8 @@ _ALL = (
     Mutant(
         "pause-unnoticed",
         "a worker that wakes up goes on where it was",
-        Frozen(zombie.INSIDE["sqlite"]),
+        # a fast disk lets the sink refuse it before it has acknowledged what it read
+        Frozen(zombie.INSIDE["sqlite"], slow=40),
         {f"{OWNERSHIP}Pulse.look": _never, f"{points.SQLITE}open": _seldom},
     ),
 )
