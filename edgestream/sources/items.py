@@ -13,11 +13,14 @@ import numpy as np
 
 from edgestream.batch import Batch
 from edgestream.component import Context, Payloads
+from edgestream.pieces import Pieces
 from edgestream.sources.csv_table import CsvLines
 from edgestream.sources.lines import BOM, MAX_LINE, Chunk, LineReader, pieces
 
 MAX_ROWS = 2_000
-"""The most lines given at once."""
+"""The most lines of CSV taken at once."""
+MAX_PAYLOADS = 4_096
+"""The most lines given at once as payloads: JSON of one shape is decoded so many at a time."""
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class Items:
         """What a chunk gives; at the end of the file (None), what waited for a last line."""
         lines = chunk.lines if chunk else ()
         if self.csv is None:
-            for piece in pieces(lines, MAX_ROWS):
+            for piece in pieces(lines, MAX_PAYLOADS):
                 yield from self._payloads(piece, chunk is not None and chunk.returns)
         elif chunk is None:
             yield from self._rows(self.csv, (), last=True)
@@ -44,7 +47,7 @@ class Items:
             yield from self._bad(lines, {0: f"longer than {MAX_LINE} bytes; the rest is cut off"})
             self.offset = self.reader.offset
         else:
-            for piece in pieces(lines, MAX_ROWS):
+            for piece in pieces(list(lines), MAX_ROWS):
                 yield from self._rows(self.csv, piece, last=False)
 
     def _payloads(self, lines: Sequence[bytes], returns: bool) -> Iterator[Payloads]:
@@ -55,9 +58,10 @@ class Items:
             lines = [lines[0].removeprefix(BOM), *lines[1:]]
         if returns:
             lines = [line.removesuffix(b"\r") for line in lines]
-        payloads = list(filter(None, lines))
-        if payloads:
-            yield Payloads(payloads, received=self.ctx.clock.wall())
+        if not isinstance(lines, Pieces) or not lines.sizes.all():
+            lines = list(filter(None, lines))
+        if lines:
+            yield Payloads(lines, received=self.ctx.clock.wall())
 
     def _rows(
         self, csv: CsvLines, lines: Sequence[bytes], *, last: bool
@@ -88,7 +92,8 @@ class Items:
 
     def _move(self, lines: Sequence[bytes]) -> None:
         # The last line of a file may have no end, and one that was cut is longer than it looks.
-        size = sum(map(len, lines)) + len(lines)
+        taken = lines.sizes.sum() if isinstance(lines, Pieces) else sum(map(len, lines))
+        size = int(taken) + len(lines)
         cut = len(lines) == 1 and size > MAX_LINE
         end = self.reader.offset
         self.offset = end if cut else min(self.offset + size, end)

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
+
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, EXIT_PERMISSION, Fatal
+from edgestream.pieces import Pieces
 
 CHUNK = 256 * 1024
 """The most bytes read at once."""
@@ -20,6 +23,7 @@ MAX_LINE = 1024 * 1024
 """The longest line; of a longer one a little more than this is given."""
 BOM = b"\xef\xbb\xbf"
 """What some programs put before UTF-8 text."""
+_LINE_END, _SPACE = 10, 32
 HEAD = 1024
 """How many of the first bytes a file is known by."""
 
@@ -34,6 +38,15 @@ class Chunk:
     lines: Sequence[bytes]
     cut: bool = False
     returns: bool = False
+
+
+def lines_of(data: bytes, end: int) -> Pieces:
+    """The lines that fill the first ``end`` bytes, where they lie."""
+    read = np.frombuffer(data, np.int8, end)  # with a sign: what is not ASCII is below 0
+    stops = np.flatnonzero(read == _LINE_END)
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    printable = np.count_nonzero(read < _SPACE) == len(stops)
+    return Pieces(data, starts, stops, printable=bool(printable))
 
 
 def pieces(lines: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:
@@ -110,7 +123,7 @@ class LineReader:
         end = data.rfind(b"\n") + 1
         self._rest = data[end:]
         self.offset += end
-        return Chunk(data[: end - 1].split(b"\n") if end else (), returns=b"\r" in data)
+        return Chunk(lines_of(data, end) if end else (), returns=b"\r" in data)
 
     def size(self) -> int:
         """The size of the file now, as it lies on the disk."""

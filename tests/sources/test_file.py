@@ -15,7 +15,9 @@ from edgestream.batch import Batch, Strings, concat
 from edgestream.clock import SystemClock
 from edgestream.component import Payloads, Position
 from edgestream.errors import EXIT_CONFIG, EXIT_IO, ConfigError, Fatal
+from edgestream.pieces import Pieces
 from edgestream.sources.file import File
+from edgestream.sources.items import MAX_PAYLOADS
 from edgestream.sources.lines import CHUNK, MAX_LINE, failure
 from edgestream.testing.connectors import context, counts
 
@@ -69,13 +71,29 @@ async def test_every_line_comes_once_in_order(tmp_path, name):
     await source.open(context(), None)
     items = [item async for item in source.batches()]
     assert lines_of(items) == LINES
-    assert max(map(len, items)) <= 2000
+    assert 2000 < max(map(len, items)) <= MAX_PAYLOADS
     assert all(item.received > 0 for item in items)
     size = path.stat().st_size
     assert source.total() == (size, size)
     assert source.position()["line"] == 5000
     await source.close()
     await source.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "printable"),
+    [
+        (b"a\nb c\n", True),
+        (b"\xc3\xa9\nb\n", False),
+        (b"a\tb\nc\n", False),
+        (b"a\x7f\nb\n", True),
+    ],
+)
+async def test_lines_stay_where_they_were_read(tmp_path, data, printable):
+    (item,) = await read(File(path=str(write(tmp_path / "a.txt", data))))
+    assert isinstance(item.payloads, Pieces)
+    assert item.payloads.printable == printable
+    assert item.payloads == data.splitlines()
 
 
 @pytest.mark.parametrize("name", ["a.ndjson", "a.ndjson.gz"])
