@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -15,4 +16,10 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    parser = argparse.ArgumentParser(
+        prog="python -m edgestream.docs",
+        description="Write the pages of components, aggregates and the schema from the code.",
+        epilog="example: python -m edgestream.docs docs",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    main(parser.parse_args().folder)
