@@ -32,7 +32,8 @@ ENGINES = {
     OURS: Engine("ours", python=""),
     # the loop in Python needs no more than the project itself has
     "python": Engine("plain", note="a loop with msgspec and dictionaries", python=""),
-    "bytewax": Engine("bytewax_fold", slow=True),
+    "bytewax": Engine("bytewax_fold", note="10,000 at a time", slow=True),
+    "bytewax-each": Engine("bytewax_events", note="event by event", slow=True),
     "streamz": Engine("streamz_frames", note="pandas, 10,000 at a time"),
     "streamz-each": Engine("streamz_events", note="event by event", slow=True),
     "pyflink": Engine("pyflink_sql", note="SQL in its JVM, warm", python="pyflink", slow=True),

@@ -27,7 +27,7 @@ _MS = timedelta(milliseconds=1)
 BATCH = 10_000
 
 
-def run(payloads: Sequence[bytes], work: Work) -> Callable[[], Windows]:
+def run(payloads: Sequence[bytes], work: Work, batch: int = BATCH) -> Callable[[], Windows]:
     """All windows, in the order in which they close."""
     decode = msgspec.json.Decoder(Event).decode
     clock = windowing.EventClock(
@@ -38,7 +38,7 @@ def run(payloads: Sequence[bytes], work: Work) -> Callable[[], Windows]:
     )
     out: list[tuple[str, tuple[int, State]]] = []
     flow = Dataflow("windows")
-    lines = op.input("lines", flow, TestingSource(payloads, batch_size=BATCH))
+    lines = op.input("lines", flow, TestingSource(payloads, batch_size=batch))
     events = op.flat_map_batch("decode", lines, lambda batch: [*map(decode, batch)])
     keyed = op.key_on("key", events, lambda event: event.device)
     folded = windowing.fold_window(
