@@ -1,8 +1,8 @@
 """Windows that lie the same for all keys (tumbling, hopping, calendar): a row goes to its pane.
 
 Every window is a run of whole panes. When the watermark reaches its end, its panes are merged,
-which costs keys × panes a window and nothing a row. A pane lives until the last window it belongs
-to is gone: closed, and older than ``late``.
+many of them ahead (`Nodes`), which costs nothing a row. A pane lives until the last window it
+belongs to is gone: closed, and older than ``late``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edgestream.aggregate.pool import MOST_CELLS, Pool
 from edgestream.window.grid import Grid, distinct_pairs, over, ramps
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
+from edgestream.window.nodes import Nodes
 from edgestream.window.panes import Panes
 from edgestream.window.silent import Silent
 
@@ -33,6 +34,7 @@ class Aligned(Kind):
         pool.beside = grid.span == 1
         self.grid, self.late = grid, late
         self._panes = Panes(pool)
+        self._nodes = Nodes(pool, self._panes, grid)
         self._silent = silent
         self._corrected: list[tuple[Times, Numbers]] = []
         self._bounds()
@@ -49,6 +51,8 @@ class Aligned(Kind):
             low = int(times.min())
         first, last, panes = self.grid.panes(times, low, high)
         cells = self._panes.locate(panes, first, last, slots, rows.count)
+        if low < self._covered:
+            self._nodes.spoil(panes if first != last else np.array([first]))
         if low < self._open:
             old = np.flatnonzero(times < self._open)
             of = panes[old] if first != last else np.full(len(old), first)
@@ -67,7 +71,8 @@ class Aligned(Kind):
         self._bounds()
         if self._last_closed < first and not self._corrected:
             return
-        live = self._panes.panes()
+        self._nodes.merge(self._last_closed * self.grid.step + self.grid.span)
+        live = self._nodes.panes()
         complete = self._windows(live, first, self._last_closed)
         corrected = distinct_pairs(self._corrected)
         self._corrected = []
@@ -90,22 +95,20 @@ class Aligned(Kind):
                 missed = None if missed is None else missed & fresh
             return wanted if missed is None else np.logical_or(wanted, missed, out=wanted)
 
-        yield from self._leaving(live, windows, choose)
-        gone = live[live // self.grid.step <= self._last_gone]
-        if len(gone):
-            self._panes.drop(gone.tolist())
+        yield from self._leaving(windows, self._nodes.cover, choose)
+        self._nodes.drop(self._last_gone)
         if self._silent is not None:
             self._silent.forget(self._begins)
 
     def so_far(self, touched: Mask) -> Iterator[Closed]:
         """The windows that have begun and not ended."""
-        live = self._panes.panes()
+        live = self._nodes.panes()
         windows = self._windows(live, self._last_closed + 1, self.grid.begun(self.watermark))
 
         def changed(_: Times, __: Numbers, cells: NDArray[np.intp]) -> Mask:
             return np.asarray(touched[cells].any(axis=1), np.bool_)
 
-        yield from self._leaving(live, windows, changed)
+        yield from self._leaving(windows, self._nodes.all_panes, changed)
 
     def used(self, slots: int) -> Mask:
         """Slots with a cell in any pane, or missed when they are silent."""
@@ -120,7 +123,7 @@ class Aligned(Kind):
 
     def save(self) -> dict[str, Any]:
         """Panes, slots and cells, and the corrections that have not left yet."""
-        panes, slots, cells = self._panes.cells()
+        panes, slots, cells = self._panes.cells(self._nodes.panes())
         windows, corrected = distinct_pairs(self._corrected)
         return {
             "panes": panes,
@@ -155,7 +158,7 @@ class Aligned(Kind):
         closed = self.grid.bounds(self.watermark)
         gone = self.grid.bounds(self.watermark - self.late) if self.late else closed
         self._last_closed, self._last_gone = closed.last, gone.last
-        self._begins = closed.begins
+        self._begins, self._covered = closed.begins, closed.covered
         self.due = min(closed.due, gone.due + self.late)
         self._gone = gone.begins
         self._open = closed.covered if self.late else self._gone
@@ -182,45 +185,29 @@ class Aligned(Kind):
         counts = np.maximum(end - begin + 1, 0)
         return np.repeat(begin, counts) + ramps(counts)
 
-    def _leaving(self, live: Times, windows: Times, choose: _Choose) -> Iterator[Closed]:
-        """The chosen among windows and slots, some windows at a time, with their panes merged."""
-        span, wide = self.grid.span, self._panes.width
+    def _leaving(
+        self, windows: Times, made_of: Callable[[Times], Times], choose: _Choose
+    ) -> Iterator[Closed]:
+        """The chosen among windows and slots, some windows at a time, merged of their layers."""
+        wide = self._panes.width
         if self._silent is not None:
             wide = max(wide, len(self._silent))
-        at_once = max(1, MOST_CELLS // (wide * span))
+        at_once = max(1, MOST_CELLS // (wide * self.grid.span))
         for at in range(0, len(windows), at_once):
             some = windows[at : at + at_once]
-            slots, cells = self._gather(live, some)
+            slots, cells = self._nodes.gather(made_of(some))
             if self._silent is not None:
                 slots, cells = _widened(slots, cells, wide)
             rows = np.flatnonzero(choose(some, slots, cells))
-            layers = cells.swapaxes(0, 1).reshape(span, -1)
-            for part in self.pool.portions(rows, span):
+            layers = cells.swapaxes(0, 1).reshape(cells.shape[1], -1)
+            for part in self.pool.portions(rows, len(layers)):
                 window, slot = np.divmod(part, len(slots))
                 # np.take gives rows in one piece, which sums four times faster than columns.
                 found = np.take(layers, part, axis=1)
                 take = self.pool.cells.take
-                state = take(found[0]) if span == 1 else take(found).merge()
+                state = take(found[0]) if len(layers) == 1 else take(found).merge()
                 of = some[window]
                 yield Closed(slots[slot], self.grid.starts(of), self.grid.ends(of), state)
-
-    def _gather(self, live: Times, windows: Times) -> tuple[Numbers, NDArray[np.intp]]:
-        """(slots, cells): cells by window, pane of the window, and slot."""
-        span = self.grid.span
-        if span == 1 and self._silent is None:
-            slots, block = self._panes.block(windows)
-            return slots, block[:-1, None, :]
-        panes = windows[:, None] * self.grid.step + np.arange(span)
-        at = np.searchsorted(live, panes)
-        at[at == len(live)] = 0
-        there = live[at] == panes if len(live) else np.zeros(panes.shape, np.bool_)
-        used = np.unique(at[there])
-        if not len(used):
-            return np.zeros(0, np.intp), np.zeros((*panes.shape, 0), np.intp)
-        slots, block = self._panes.block(live[used])
-        if len(used) == panes.size:
-            return slots, block[None, :-1, :] if span > 1 else block[:-1, None, :]
-        return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 
 
 def _among(pairs: tuple[Times, Numbers], windows: Times, slots: Numbers) -> Mask:

@@ -173,9 +173,9 @@ class Panes:
         self._free_rows = list(range(height - 1, len(live) - 1, -1))
         self._pairs = (self._pairs & ~_LOW) | np.searchsorted(slots, self._pairs & _LOW)
 
-    def cells(self) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-        """(panes, slots, cells) of every cell, by pane and slot."""
-        parts = [(pane, *self._members(pane)) for pane in self.panes().tolist()]
+    def cells(self, panes: NDArray[np.int64]) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+        """(panes, slots, cells) of every cell of some panes, ascending: by pane and slot."""
+        parts = [(pane, *self._members(pane)) for pane in panes.tolist()]
         none = np.zeros(0, np.intp)
         return (
             np.concatenate([none, *(np.full(len(slots), pane) for pane, slots, _ in parts)]),

@@ -83,7 +83,7 @@ class Unaligned(Kind):
         before = self.grid.ended(within(self._before))
         ended = self.grid.ended(within(self.marks.of))
         corrected, self._corrected = distinct_pairs(self._corrected), []
-        live = self._panes.cells()
+        live = self._panes.cells(self._panes.panes())
         mine = ended[live[1]] > before[live[1]]
         fresh = self._windows(live[0][mine], live[1][mine], before, ended)
         fresh = distinct_pairs([fresh])
@@ -101,7 +101,7 @@ class Unaligned(Kind):
     def so_far(self, touched: Mask) -> Iterator[Closed]:
         """The windows that have begun and not ended."""
         assert self.marks is not None
-        live = self._panes.cells()
+        live = self._panes.cells(self._panes.panes())
         mine = touched[live[2]]
         ended = self.grid.ended(within(self.marks.of))
         last = np.full(len(ended), np.iinfo(np.int64).max)
@@ -122,7 +122,7 @@ class Unaligned(Kind):
 
     def save(self) -> dict[str, Any]:
         """Panes, slots and cells, and the corrections that have not left yet."""
-        panes, slots, cells = self._panes.cells()
+        panes, slots, cells = self._panes.cells(self._panes.panes())
         windows, corrected = distinct_pairs(self._corrected)
         return {
             "panes": panes,

@@ -148,6 +148,10 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[int], Any]]] = {
         {"hopping": "10s", "every": "4s"},
         lambda late: AlignedReference(10 * SECOND, 4 * SECOND, late),
     ),
+    "many panes": (
+        {"hopping": "40s", "every": "2s"},
+        lambda late: AlignedReference(40 * SECOND, 2 * SECOND, late),
+    ),
     "session": ({"session": "5s"}, lambda late: SessionReference(5 * SECOND, 0, late)),
     "calendar": (
         {"calendar": "hour", "zone": "Europe/Madrid"},

@@ -108,6 +108,10 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
         {"hopping": "10s", "every": "4s", "emit_every": "3s"},
         lambda: GridReference(even(10 * S, 4 * S), 0, 3 * S),
     ),
+    "hopping of many panes, early": (
+        {"hopping": "20s", "every": "1s", "emit_every": "3s", "late": "6s"},
+        lambda: GridReference(even(20 * S, 1 * S), 6 * S, 3 * S),
+    ),
     "tumbling empty": (
         {"tumbling": "10s", "emit_empty": True, "forget": "40s"},
         lambda: GridReference(even(10 * S, 10 * S), forget=40 * S),
@@ -119,6 +123,10 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
     "hopping empty": (
         {"hopping": "10s", "every": "4s", "emit_empty": True, "forget": "20s"},
         lambda: GridReference(even(10 * S, 4 * S), forget=20 * S),
+    ),
+    "hopping of many panes, empty": (
+        {"hopping": "18s", "every": "1s", "emit_empty": True, "forget": "20s"},
+        lambda: GridReference(even(18 * S, 1 * S), forget=20 * S),
     ),
     "tumbling empty, early": (
         {"tumbling": "10s", "emit_empty": True, "forget": "20s", "emit_every": "4s"},

@@ -51,7 +51,7 @@ class Model:
         self.slots = max(1, len(kept))
 
     def check(self):
-        panes, slots, cells = (part.tolist() for part in self.panes.cells())
+        panes, slots, cells = (part.tolist() for part in self.panes.cells(self.panes.panes()))
         assert list(zip(panes, slots, strict=True)) == sorted(self.known)
         assert [self.known[pair] for pair in zip(panes, slots, strict=True)] == cells
         assert self.pool.lent == len(self.known)
@@ -81,7 +81,7 @@ def test_panes_against_a_dict(given_steps):
             model.place(step)
         model.check()
     loaded = Panes(model.pool)
-    loaded.load(*model.panes.cells())
+    loaded.load(*model.panes.cells(model.panes.panes()))
     model.panes = loaded
     model.check()
 

@@ -54,6 +54,14 @@ KINDS: dict[str, tuple[dict[str, str], Any]] = {
         {"hopping": "10s", "every": "4s"},
         lambda late: AlignedReference(10 * SECOND, 4 * SECOND, late),
     ),
+    "many panes": (
+        {"hopping": "40s", "every": "2s"},
+        lambda late: AlignedReference(40 * SECOND, 2 * SECOND, late),
+    ),
+    "many panes, uneven": (
+        {"hopping": "17s", "every": "3s"},
+        lambda late: AlignedReference(17 * SECOND, 3 * SECOND, late),
+    ),
     "session": ({"session": "5s"}, lambda late: SessionReference(5 * SECOND, 0, late)),
 }
 
