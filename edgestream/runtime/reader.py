@@ -24,7 +24,7 @@ from edgestream.runtime.status import StepStatus
 from edgestream.store.store import Store
 from edgestream.store.tables import JournalRow
 
-HURRY = LIMIT // 4
+HURRY = LIMIT // 8
 """Bytes not yet durable from which a commit gathers no more, and wakes the loop."""
 STEADY = 5 * SECOND
 """A connection that held so long was a good one. One that is cut at once, again and again (two
