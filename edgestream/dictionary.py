@@ -80,6 +80,17 @@ class Dictionary:
             return MISSING
         return int(self._many.find([text])[0])
 
+    def find(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """The codes of ``texts``, or −1 where one never came; does not grow."""
+        self._catch_up()
+        known = self._codes.get
+        codes = np.fromiter((known(text, MISSING) for text in texts), np.int32, len(texts))
+        if self._many is not None and self._moved:
+            rest = np.flatnonzero(codes < 0)
+            if len(rest):
+                codes[rest] = self._many.find([texts[row] for row in rest.tolist()])
+        return codes
+
     def encode(self, texts: Sequence[str | None]) -> NDArray[np.int32]:
         """Codes of ``texts`` (None is missing), adding those that are new."""
         self._catch_up()

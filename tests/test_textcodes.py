@@ -58,6 +58,8 @@ def test_a_large_dictionary_codes_as_a_small_one(batches, appended):
             for text in texts:
                 assert text is None or dictionary.code(text) == plain[text]
             assert dictionary.code("never") == -1
+            asked = [text for text in (*texts, "never") if text is not None]
+            assert dictionary.find(asked).tolist() == [plain.get(text, -1) for text in asked]
     assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
 
 
@@ -87,6 +89,7 @@ def test_texts_that_are_rows_of_words_are_coded_as_texts(batches, appended, many
                 assert dictionary.encode(texts).tolist() == [plain[text] for text in texts]
             for text in texts:
                 assert dictionary.code(text) == plain[text]
+            assert dictionary.find(texts).tolist() == [plain[text] for text in texts]
     assert [plain[text] for text in dictionary.values] == list(range(len(dictionary)))
 
 

@@ -123,9 +123,7 @@ class TextKeys:
         if len(found) and np.minimum.reduce(found) < 0:
             unsure = np.flatnonzero(found < 0)
             codes, back = np.unique(column.codes[unsure], return_inverse=True)
-            each = [self._number(column.dictionary, code) for code in codes.tolist()]
-            numbers = np.array(each, np.intp)
-            remap[codes] = numbers
+            remap[codes] = numbers = self._found(column.dictionary, codes)
             found[unsure] = numbers[back]
         return found
 
@@ -152,13 +150,17 @@ class TextKeys:
         """The bytes held; texts are reckoned."""
         return _TEXT_BYTES * len(self) + sum(remap.nbytes for _, remap in self._remaps.values())
 
-    def _number(self, dictionary: Dictionary, code: int) -> int:
-        if code == MISSING:
-            return -1 if self._missing == _NOT_YET else self._missing
-        if dictionary is self._source:
-            return -1
-        mine = self._dictionary.code(dictionary.values[code])
-        return mine if mine == MISSING else mine + (mine >= self._missing)
+    def _found(self, source: Dictionary, codes: NDArray[np.int32]) -> Numbers:
+        """The dense numbers of codes that were not looked up before, −1 where there is none."""
+        numbers = np.full(len(codes), -1, np.intp)
+        if source is not self._source:
+            texts = np.flatnonzero(codes != MISSING)
+            values = source.values
+            mine = self._dictionary.find([values[code] for code in codes[texts].tolist()])
+            numbers[texts] = mine + (mine >= self._missing)
+        if self._missing != _NOT_YET:
+            numbers[codes == MISSING] = self._missing
+        return numbers
 
     def _remap(self, dictionary: Dictionary) -> Numbers:
         """Code → dense number or −1, of a dictionary that is held so that its id stays its own."""
