@@ -30,6 +30,9 @@ COMMANDS = {
     "worker": "Run pipelines until stopped, or until bounded sources end.",
 }
 
+_ELSEWHERE = {"run": "worker", "start": "worker", "validate": "check"}
+"""What others call commands of these."""
+
 
 class _Commands(click.Group):
     """Commands by name, each imported only when it is used."""
@@ -62,8 +65,10 @@ class _Commands(click.Group):
         from edgestream.errors import did_you_mean  # noqa: PLC0415
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], COMMANDS)
-            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+            near = did_you_mean(args[0], COMMANDS)
+            if args[0] in _ELSEWHERE:
+                near = f"did you mean {_ELSEWHERE[args[0]]!r}?"
+            ctx.fail(f"there is no command {args[0]!r}; {near or 'edgestream --help lists them'}")
         return super().resolve_command(ctx, args)
 
 

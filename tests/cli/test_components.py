@@ -5,6 +5,7 @@ import json
 import pytest
 
 from edgestream.cli import COMMANDS
+from edgestream.errors import EXIT_USAGE
 from edgestream.registry import KINDS, installed
 from tests.cli.run import Cli
 
@@ -97,3 +98,17 @@ def test_help_shows_no_marks_of_its_formatting(cli: Cli, name: str) -> None:
     assert "\b" not in ran.out
     assert "\\b" not in ran.out
     assert "Example:" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("wrker", "did you mean 'worker'?"),
+        ("run", "did you mean 'worker'?"),
+        ("frobnicate", "edgestream --help lists them"),
+    ],
+)
+def test_a_command_that_is_not_there_says_which_was_meant(cli: Cli, word: str, hint: str) -> None:
+    ran = cli(word)
+    assert ran.code == EXIT_USAGE
+    assert f"there is no command {word!r}; {hint}" in ran.err
