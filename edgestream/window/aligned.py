@@ -17,7 +17,7 @@ from edgestream.aggregate.pool import MOST_CELLS, Pool
 from edgestream.window.grid import Grid, distinct_pairs, over, ramps
 from edgestream.window.kind import FAR, UNKNOWN, Closed, Kind, Mask, Placed, Rows, Times
 from edgestream.window.lookup import Numbers
-from edgestream.window.nodes import Nodes
+from edgestream.window.nodes import MadeOf, Nodes
 from edgestream.window.panes import Panes
 from edgestream.window.silent import Silent
 
@@ -108,7 +108,7 @@ class Aligned(Kind):
         def changed(_: Times, __: Numbers, cells: NDArray[np.intp]) -> Mask:
             return np.asarray(touched[cells].any(axis=1), np.bool_)
 
-        yield from self._leaving(windows, self._nodes.all_panes, changed)
+        yield from self._leaving(windows, self._nodes.panes_only, changed)
 
     def used(self, slots: int) -> Mask:
         """Slots with a cell in any pane, or missed when they are silent."""
@@ -185,17 +185,15 @@ class Aligned(Kind):
         counts = np.maximum(end - begin + 1, 0)
         return np.repeat(begin, counts) + ramps(counts)
 
-    def _leaving(
-        self, windows: Times, made_of: Callable[[Times], Times], choose: _Choose
-    ) -> Iterator[Closed]:
+    def _leaving(self, windows: Times, made_of: MadeOf, choose: _Choose) -> Iterator[Closed]:
         """The chosen among windows and slots, some windows at a time, merged of their layers."""
         wide = self._panes.width
         if self._silent is not None:
             wide = max(wide, len(self._silent))
-        at_once = max(1, MOST_CELLS // (wide * self.grid.span))
+        at_once = max(1, MOST_CELLS // (wide * made_of.layers))
         for at in range(0, len(windows), at_once):
             some = windows[at : at + at_once]
-            slots, cells = self._nodes.gather(made_of(some))
+            slots, cells = self._nodes.gather(made_of.numbers(some))
             if self._silent is not None:
                 slots, cells = _widened(slots, cells, wide)
             rows = np.flatnonzero(choose(some, slots, cells))

@@ -12,6 +12,10 @@ This is the aggregate tree of Tangwongsan et al., "General Incremental Sliding-W
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +35,15 @@ _NONE = 1 << 62
 """A number that neither a pane nor a node has."""
 
 
+class MadeOf(NamedTuple):
+    """How windows are put together."""
+
+    numbers: Callable[[Times], Times]
+    """The nodes and panes of windows, a row a window, in the order of time."""
+    layers: int
+    """How many these are at most."""
+
+
 class Nodes:
     """The nodes of a grid; they stand among its panes, with numbers that no pane has."""
 
@@ -45,25 +58,14 @@ class Nodes:
         self._zeros = (np.arange(len(sizes)) << _LEVEL) + _ZERO
         self._zeros[0] = 0
         self._until: int | None = None
-        self._covers: dict[int, list[int]] = {}
+        few = 2 * (_FOUR - 1) * (len(sizes) - 1) + grid.span // sizes[-1]
+        self.panes_only = MadeOf(self._all_panes, grid.span)
+        self.cover = self.panes_only if len(sizes) == 1 else MadeOf(self._largest, few)
 
     def panes(self) -> Times:
         """The panes that hold rows, ascending."""
         numbers = self._panes.panes()
         return numbers[: np.searchsorted(numbers, _ZERO)]
-
-    def all_panes(self, windows: Times) -> Times:
-        """The panes of windows, a row a window."""
-        panes: Times = windows[:, None] * self._grid.step + np.arange(self._grid.span)
-        return panes
-
-    def cover(self, windows: Times) -> Times:
-        """The nodes and panes that windows are made of, a row a window, in the order of time."""
-        if len(self._sizes) == 1:
-            return self.all_panes(windows)
-        rows = [self._cover(window * self._grid.step) for window in windows.tolist()]
-        most = max(map(len, rows), default=0)
-        return np.array([row + [_NONE] * (most - len(row)) for row in rows], np.int64)
 
     def gather(self, numbers: Times) -> tuple[Numbers, NDArray[np.intp]]:
         """(slots, cells): the cells of nodes and panes of shape (windows, layers), by slot."""
@@ -112,21 +114,33 @@ class Nodes:
         if len(gone):
             self._panes.drop(gone.tolist())
 
+    def _all_panes(self, windows: Times) -> Times:
+        panes: Times = windows[:, None] * self._grid.step + np.arange(self._grid.span)
+        return panes
+
+    def _largest(self, windows: Times) -> Times:
+        """The largest nodes within, and the panes at both ends that are in none."""
+        rows = [self._cover(window * self._grid.step) for window in windows.tolist()]
+        most = max(map(len, rows))
+        return np.array([row + [_NONE] * (most - len(row)) for row in rows], np.int64)
+
     def _levels(self, numbers: Times) -> Numbers:
         levels: Numbers = (numbers + _ZERO) >> _LEVEL
         return levels
 
     def _cover(self, first: int) -> list[int]:
-        """The numbers of a window, the largest nodes that lie within."""
+        """The same of the window that begins with a pane."""
         at, end = first, first + self._grid.span
         numbers: list[int] = []
-        sizes, zeros = self._sizes.tolist(), self._zeros.tolist()
-        while at < end:
-            level = len(sizes) - 1
-            while at % sizes[level] or at + sizes[level] > end:
-                level -= 1
-            numbers.append(zeros[level] + at // sizes[level])
-            at += sizes[level]
+        up = list(zip(self._sizes.tolist(), self._zeros.tolist(), strict=True))
+        for (size, zero), (larger, _) in pairwise(up):
+            while at % larger and at + size <= end:
+                numbers.append(zero + at // size)
+                at += size
+        for size, zero in reversed(up):
+            while at + size <= end:
+                numbers.append(zero + at // size)
+                at += size
         return numbers
 
     def _make(self, nodes: Times, level: int) -> None:

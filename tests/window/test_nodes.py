@@ -37,9 +37,10 @@ def panes_of(number: int, span: int) -> list[int]:
 def test_a_window_is_made_of_each_of_its_panes_once_and_in_order(span, window):
     pool = a_pool()
     nodes = Nodes(pool, Panes(pool), Even(span, 1))
-    (made_of,) = nodes.cover(np.array([window])).tolist()
+    (made_of,) = nodes.cover.numbers(np.array([window])).tolist()
     panes = [pane for number in made_of for pane in panes_of(number, span)]
     assert panes == list(range(window, window + span))
+    assert len(made_of) <= nodes.cover.layers
     if span >= FEW:
         assert len(made_of) <= 6 * np.log(span) / np.log(4) + 1
 
