@@ -77,7 +77,7 @@ class Nodes:
         if not len(used):
             return np.zeros(0, np.intp), np.zeros((*numbers.shape, 0), np.intp)
         slots, block = self._panes.block(live[used])
-        if len(used) == numbers.size and 1 in numbers.shape:
+        if len(used) == numbers.size and (at.ravel() == used).all():
             return slots, block[:-1].reshape(*numbers.shape, len(slots))
         return slots, block[np.where(there, np.searchsorted(used, at), len(used))]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgestream.aggregate import count, max
+from edgestream import aggregate
 from edgestream.aggregate.cells import Cells
 from edgestream.aggregate.pool import Pool
 from edgestream.batch import Batch
+from edgestream.operators.window import Window
 from edgestream.window.aligned import Aligned
 from edgestream.window.grid import Even
 from edgestream.window.kind import FAR, Rows
@@ -21,7 +24,7 @@ SECOND = 1_000_000_000
 
 
 def a_pool() -> Pool:
-    return Pool({"n": count(), "top": max("x")})
+    return Pool({"n": aggregate.count(), "top": aggregate.max("x")})
 
 
 def panes_of(number: int, span: int) -> list[int]:
@@ -129,3 +132,41 @@ def test_nothing_of_it_stays():
     assert len(saved["cells"]) == 5 * 59
     stream.close(FAR)
     assert stream.pool.lent == 0
+
+
+def test_layers_stand_in_the_order_of_time():
+    """Nodes have larger numbers than panes; that must not put them behind."""
+    stream = Stream(60, keys=3)
+    for at in range(90):
+        stream.second(at)
+        stream.close((at + 1) * SECOND)
+    stream.second(90)
+    nodes = stream.kind._nodes
+    slots, cells = nodes.gather(nodes.cover.numbers(np.array([31])))
+    assert slots[:3].tolist() == [0, 1, 2]
+    assert cells[0, :, :3].all(), "no layer is empty"
+    tops = stream.pool.cells.take(cells[0, :, 0]).finish()["top"]
+    assert tops.tolist() == [31, 47, 63, 79, 83, 87, 88, 89, 90]
+
+
+@pytest.mark.parametrize("late", [0, 5])
+@pytest.mark.parametrize("keys", [1, 40])
+def test_what_depends_on_the_order_of_time_sees_it(keys, late):
+    """Every pane of every window holds rows, so that none of its layers is empty."""
+    made = {"all": "collect(x, 100)", "area": "integral(x)", "steps": "delta(x)"}
+    window = Window(
+        hopping="25s", every="1s", by="key", aggregate=made, late=f"{late}s" if late else "0s"
+    )
+    seen = 0
+    for at in range(90):
+        times = np.full(keys, at * SECOND)
+        window.process(Batch({"key": np.arange(keys), "x": np.full(keys, float(at))}, times))
+        for _, rows in window.advance((at + 1) * SECOND):
+            for row in rows.rows():
+                begin = max(0, at - 24)
+                wanted = list(range(begin, at + 1))
+                assert json.loads(row["all"]) == wanted
+                assert row["steps"] == at - begin
+                assert row["area"] == pytest.approx(sum(wanted) - (begin + at) / 2)
+                seen += 1
+    assert seen == 90 * keys
