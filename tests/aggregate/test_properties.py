@@ -23,7 +23,7 @@ from edgestream.operators import window_kinds
 from edgestream.operators.window import Window
 from edgestream.packing import decode_state, encode_state
 from tests.aggregate import reference as ref
-from tests.window.reference import SECOND, AlignedReference, Result, Row, SessionReference
+from tests.window.reference import ALIGNED, SECOND, Result, Row, SessionReference
 from tests.window.reference_kinds import (
     BetweenReference,
     CountReference,
@@ -136,22 +136,7 @@ steps = st.lists(
     max_size=14,
 )
 KINDS: dict[str, tuple[dict[str, str], Callable[[int], Any]]] = {
-    "tumbling": (
-        {"tumbling": "10s"},
-        lambda late: AlignedReference(10 * SECOND, 10 * SECOND, late),
-    ),
-    "hopping": (
-        {"hopping": "12s", "every": "4s"},
-        lambda late: AlignedReference(12 * SECOND, 4 * SECOND, late),
-    ),
-    "uneven": (
-        {"hopping": "10s", "every": "4s"},
-        lambda late: AlignedReference(10 * SECOND, 4 * SECOND, late),
-    ),
-    "many panes": (
-        {"hopping": "40s", "every": "2s"},
-        lambda late: AlignedReference(40 * SECOND, 2 * SECOND, late),
-    ),
+    **ALIGNED,
     "session": ({"session": "5s"}, lambda late: SessionReference(5 * SECOND, 0, late)),
     "calendar": (
         {"calendar": "hour", "zone": "Europe/Madrid"},

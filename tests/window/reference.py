@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -109,6 +110,23 @@ class AlignedReference:
             if window[0] + self.size + self.late <= self.watermark:
                 del self.content[window]
         return out
+
+
+def hopping(size: int, every: int) -> tuple[dict[str, str], Callable[[int], AlignedReference]]:
+    """The settings of hopping windows, in seconds, and their reference by allowed lateness."""
+    fields = {"hopping": f"{size}s", "every": f"{every}s"}
+    return fields, lambda late: AlignedReference(size * SECOND, every * SECOND, late)
+
+
+ALIGNED: dict[str, tuple[dict[str, str], Callable[[int], AlignedReference]]] = {
+    "tumbling": (
+        {"tumbling": "10s"},
+        lambda late: AlignedReference(10 * SECOND, 10 * SECOND, late),
+    ),
+    "hopping": hopping(12, 4),
+    "uneven": hopping(10, 4),
+    "many panes": hopping(40, 2),
+}
 
 
 @dataclass

@@ -154,9 +154,7 @@ def test_layers_stand_in_the_order_of_time():
 def test_what_depends_on_the_order_of_time_sees_it(keys, late):
     """Every pane of every window holds rows, so that none of its layers is empty."""
     made = {"all": "collect(x, 100)", "area": "integral(x)", "steps": "delta(x)"}
-    window = Window(
-        hopping="25s", every="1s", by="key", aggregate=made, late=f"{late}s" if late else "0s"
-    )
+    window = Window(hopping="25s", every="1s", by="key", aggregate=made, late=f"{late}s")
     seen = 0
     for at in range(90):
         times = np.full(keys, at * SECOND)

@@ -16,12 +16,13 @@ from edgestream.operators.window import Window
 from edgestream.packing import decode_state, encode_state
 from edgestream.window import running
 from tests.window.reference import (
+    ALIGNED,
     SECOND,
-    AlignedReference,
     Result,
     Row,
     SessionReference,
     aggregates,
+    hopping,
     scale,
 )
 
@@ -42,26 +43,8 @@ CLOSE = {"sum", "mean", "stddev"}
 YEAR = 365 * 86_400
 
 KINDS: dict[str, tuple[dict[str, str], Any]] = {
-    "tumbling": (
-        {"tumbling": "10s"},
-        lambda late: AlignedReference(10 * SECOND, 10 * SECOND, late),
-    ),
-    "hopping": (
-        {"hopping": "12s", "every": "4s"},
-        lambda late: AlignedReference(12 * SECOND, 4 * SECOND, late),
-    ),
-    "uneven": (
-        {"hopping": "10s", "every": "4s"},
-        lambda late: AlignedReference(10 * SECOND, 4 * SECOND, late),
-    ),
-    "many panes": (
-        {"hopping": "40s", "every": "2s"},
-        lambda late: AlignedReference(40 * SECOND, 2 * SECOND, late),
-    ),
-    "many panes, uneven": (
-        {"hopping": "17s", "every": "3s"},
-        lambda late: AlignedReference(17 * SECOND, 3 * SECOND, late),
-    ),
+    **ALIGNED,
+    "many panes, uneven": hopping(17, 3),
     "session": ({"session": "5s"}, lambda late: SessionReference(5 * SECOND, 0, late)),
 }
 
