@@ -65,9 +65,7 @@ class _Commands(click.Group):
         from edgestream.errors import did_you_mean  # noqa: PLC0415
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = did_you_mean(args[0], COMMANDS)
-            if args[0] in _ELSEWHERE:
-                near = f"did you mean {_ELSEWHERE[args[0]]!r}?"
+            near = did_you_mean(_ELSEWHERE.get(args[0], args[0]), COMMANDS)
             ctx.fail(f"there is no command {args[0]!r}; {near or 'edgestream --help lists them'}")
         return super().resolve_command(ctx, args)
 

@@ -57,6 +57,7 @@ class Nodes:
         """How many panes there are in a node of each level; a pane is of level 0."""
         self._zeros = (np.arange(len(sizes)) << _LEVEL) + _ZERO
         self._zeros[0] = 0
+        self._up = list(zip(sizes, self._zeros.tolist(), strict=True))
         self._until: int | None = None
         few = 2 * (_FOUR - 1) * (len(sizes) - 1) + grid.span // sizes[-1]
         self.panes_only = MadeOf(self._all_panes, grid.span)
@@ -132,12 +133,11 @@ class Nodes:
         """The same of the window that begins with a pane."""
         at, end = first, first + self._grid.span
         numbers: list[int] = []
-        up = list(zip(self._sizes.tolist(), self._zeros.tolist(), strict=True))
-        for (size, zero), (larger, _) in pairwise(up):
+        for (size, zero), (larger, _) in pairwise(self._up):
             while at % larger and at + size <= end:
                 numbers.append(zero + at // size)
                 at += size
-        for size, zero in reversed(up):
+        for size, zero in reversed(self._up):
             while at + size <= end:
                 numbers.append(zero + at // size)
                 at += size
